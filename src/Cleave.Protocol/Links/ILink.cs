@@ -1,0 +1,34 @@
+using Cleave.Protocol.Frames;
+
+namespace Cleave.Protocol.Links;
+
+/// <summary>A way to a worker.</summary>
+public interface ILink : IAsyncDisposable
+{
+    /// <summary>What to call it in messages: "127.0.0.1:7707", "loopback".</summary>
+    string Name { get; }
+
+    /// <summary>Asks the worker what it is. Connects if need be.</summary>
+    /// <exception cref="WireException">Unreachable, wrong fingerprint or token, or a malformed answer.</exception>
+    ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken);
+
+    /// <summary>Opens a stream of frames; the first frame sent must be an <see cref="OpenFrame"/>.</summary>
+    ValueTask<ILinkStream> OpenStreamAsync(CancellationToken cancellationToken);
+}
+
+/// <summary>An ordered stream of frames both ways. One sender and one receiver at a time.</summary>
+public interface ILinkStream : IAsyncDisposable
+{
+    /// <summary>Bytes sent and received in frames so far.</summary>
+    long BytesSent { get; }
+
+    /// <inheritdoc cref="BytesSent"/>
+    long BytesReceived { get; }
+
+    /// <summary>Sends a frame. The frame's memory may be reused once the task completes.</summary>
+    ValueTask SendAsync(ClientFrame frame, CancellationToken cancellationToken);
+
+    /// <summary>The next frame, its shape checked (lengths, counts); null when the peer ended the stream.</summary>
+    /// <exception cref="WireException">The peer broke the protocol or the link was lost.</exception>
+    ValueTask<WorkerFrame?> ReceiveAsync(CancellationToken cancellationToken);
+}
