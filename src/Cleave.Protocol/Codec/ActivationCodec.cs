@@ -12,7 +12,7 @@ namespace Cleave.Protocol.Codec;
 /// <item>f32: the bits.</item>
 /// <item>f16: nearest, ties to even, saturating at ±65504.</item>
 /// <item>bf16: nearest, ties to even, saturating at the largest finite number.</item>
-/// <item>q8: binary32 scale = max|x| / 127, then hiddenSize signed bytes x · (127 / max|x|) rounded to even; a row with max|x| under 2^-100 is zero.</item>
+/// <item>q8: binary32 scale = max|x| / 127, then hiddenSize signed bytes x · (127 / max|x|) rounded to even; a row with max|x| under 2^-100 is zero, and 127/128 of the largest finite number saturates.</item>
 /// </list>
 /// </summary>
 public static class ActivationCodec
@@ -292,6 +292,8 @@ public static class ActivationCodec
             return;
         }
 
+        // -128 times the scale must be finite for whoever decodes it.
+        largest = Math.Min(largest, 127 * LargestScale);
         float scale = largest / 127;
         float inverse = 127 / largest;
         MemoryMarshal.Write(bytes, in scale);
@@ -309,7 +311,7 @@ public static class ActivationCodec
             target[i] = (sbyte)Math.Clamp((int)MathF.Round(row[i] * inverse, MidpointRounding.ToEven), -127, 127);
         }
 
-        // The product can exceed 127 by an ulp at most, which rounds to 127; the clamp states it.
+        // The clamp is for saturated rows; elsewhere the product exceeds 127 by an ulp at most.
         static Vector<int> Quantise(ReadOnlySpan<float> values, float inverse) =>
             Vector.Max(Vector.Min(Vector.ConvertToInt32(Vector.Round(new Vector<float>(values) * inverse)), new Vector<int>(127)), new Vector<int>(-127));
     }

@@ -4,7 +4,7 @@ namespace Cleave.Protocol.Tests.Pairing;
 
 public sealed class PairingLinkTests
 {
-    private const string Token = "SECRETSECRETSECRETSECR";
+    private const string Token = "SECRETSECRETSECRETSECQ";
     private static readonly byte[] s_fingerprint = [.. Enumerable.Range(0, 32).Select(i => (byte)(7 * i))];
 
     private static string Print => PairingLink.FormatFingerprint(s_fingerprint);
@@ -49,7 +49,7 @@ public sealed class PairingLinkTests
     [InlineData("cleave://[h]:1#F:T", "no IPv6 address")]
     [InlineData("cleave://h:1#F", "no : between")]
     [InlineData("cleave://h:1#FF:T", "is not a SHA-256")]
-    [InlineData("cleave://h:1#F:SECRETSECRETSECRET", "bits")]
+    [InlineData("cleave://h:1#F:SECRETSECRETSECREQ", "bits")]
     [InlineData("cleave://h:1#F:SECRET SECRETSECRETSECR", "is not base64url")]
     [InlineData("cleave://h:1#F:", "has 0 bits")]
     public void A_malformed_link_is_refused_without_echoing_the_secret(string text, string expected)
