@@ -2,7 +2,7 @@ namespace Cleave.Inference.Decoding;
 
 /// <summary>
 /// Guesses continuations. Guesses decide speed, never text: a wrong one costs a row. A drafter sees tokens, all of it on the
-/// trusted side. Probabilities it gives are its own estimates; <see cref="AcceptanceModel"/> calibrates them.
+/// trusted side. Probabilities it gives are its own estimates; the decoder calibrates them.
 /// </summary>
 public interface IDrafter : IDisposable
 {

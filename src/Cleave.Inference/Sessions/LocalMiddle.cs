@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using Cleave.Compute;
 using Cleave.Engine;
-using Cleave.Models;
 
 namespace Cleave.Inference.Sessions;
 

@@ -60,7 +60,7 @@ public sealed class RemoteMiddle : IMiddle
         ILinkStream stream = await link.OpenStreamAsync(cancellationToken);
         try
         {
-            await stream.SendAsync(new OpenFrame(ProtocolVersion.Max, range.Start, range.End, wireType, maxTokens), cancellationToken);
+            await stream.SendAsync(new OpenFrame(ProtocolVersion.Highest, range.Start, range.End, wireType, maxTokens), cancellationToken);
             switch (await stream.ReceiveAsync(cancellationToken))
             {
                 case OpenedFrame:
