@@ -1,0 +1,49 @@
+using Cleave.Compute;
+using Cleave.Models;
+
+namespace Cleave.Engine;
+
+/// <summary>The feed-forward half of a decoder layer: [rows, hidden] -> [rows, hidden].</summary>
+internal abstract class FeedForward : IDisposable
+{
+    public static FeedForward Load(IComputeDevice device, IModelSource source, int layer) =>
+        source.Config.Experts > 0 ? new ExpertFeedForward(device, source, layer) : new DenseFeedForward(device, source, layer);
+
+    public abstract void Run(IComputeDevice device, DeviceTensor x, DeviceTensor y, int rows, LayerScratch scratch);
+
+    public abstract void Dispose();
+}
+
+/// <summary>Gated feed-forward: down(activation(gate(x)) * up(x)) (Shazeer 2020, arXiv 2002.05202).</summary>
+internal sealed class DenseFeedForward : FeedForward
+{
+    private readonly ModelConfig _config;
+    private readonly Projection _gateUp;
+    private readonly Projection _down;
+
+    public DenseFeedForward(IComputeDevice device, IModelSource source, int layer)
+        : this(device, source.Config,
+            source.Layer(layer, LayerTensor.Gate)!, source.Layer(layer, LayerTensor.Up)!, source.Layer(layer, LayerTensor.Down)!)
+    {
+    }
+
+    public DenseFeedForward(IComputeDevice device, ModelConfig config, TensorData gate, TensorData up, TensorData down)
+    {
+        _config = config;
+        _gateUp = new Projection(device, [gate, up], [null, null]);
+        _down = new Projection(device, [down], [null]);
+    }
+
+    public override void Run(IComputeDevice device, DeviceTensor x, DeviceTensor y, int rows, LayerScratch scratch)
+    {
+        _gateUp.Run(device, x, scratch.GateUp, rows);
+        device.GatedActivation(scratch.Gate, scratch.Up, _config.Activation, scratch.Gate, rows);
+        _down.Run(device, scratch.Gate, y, rows);
+    }
+
+    public override void Dispose()
+    {
+        _gateUp.Dispose();
+        _down.Dispose();
+    }
+}

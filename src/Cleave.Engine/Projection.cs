@@ -1,0 +1,83 @@
+using Cleave.Compute;
+
+namespace Cleave.Engine;
+
+/// <summary>
+/// One or more weight matrices that read the same input, their outputs side by side: [rows, inputs] -> [rows, sum of outputs].
+/// Neighbours of equal element type are stacked into one product.
+/// </summary>
+internal sealed class Projection : IDisposable
+{
+    private readonly List<(DeviceWeight Weight, DeviceTensor? Bias, int Start)> _parts = [];
+
+    public Projection(IComputeDevice device, IReadOnlyList<TensorData> weights, IReadOnlyList<TensorData?> biases)
+    {
+        int first = 0;
+        while (first < weights.Count)
+        {
+            int end = first + 1;
+            while (end < weights.Count && weights[end].Type == weights[first].Type)
+            {
+                end++;
+            }
+
+            TensorData[] stacked = [.. weights.Skip(first).Take(end - first)];
+            int outputs = checked((int)stacked.Sum(w => w.Rows));
+            _parts.Add((device.LoadWeight(stacked), LoadBias(device, stacked, [.. biases.Skip(first).Take(end - first)], outputs), Outputs));
+            Outputs += outputs;
+            first = end;
+        }
+    }
+
+    public int Outputs { get; }
+
+    /// <summary>y = x · Wᵀ + bias.</summary>
+    public void Run(IComputeDevice device, DeviceTensor x, DeviceTensor y, int rows)
+    {
+        if (_parts.Count == 1)
+        {
+            device.MatMul(x, _parts[0].Weight, _parts[0].Bias, y, rows);
+            return;
+        }
+
+        foreach ((DeviceWeight weight, DeviceTensor? bias, int start) in _parts)
+        {
+            device.MatMul(x, weight, bias, y.Columns(start, weight.Outputs), rows);
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach ((DeviceWeight weight, DeviceTensor? bias, _) in _parts)
+        {
+            weight.Dispose();
+            bias?.Dispose();
+        }
+    }
+
+    private static DeviceTensor? LoadBias(IComputeDevice device, TensorData[] weights, TensorData?[] biases, int outputs)
+    {
+        if (biases.All(b => b is null))
+        {
+            return null;
+        }
+
+        var values = new float[outputs];
+        int start = 0;
+        for (int i = 0; i < weights.Length; i++)
+        {
+            int length = checked((int)weights[i].Rows);
+            if (biases[i] is { } bias)
+            {
+                using DeviceTensor loaded = device.LoadVector(bias);
+                device.Download(loaded, 1, values.AsSpan(start, length));
+            }
+
+            start += length;
+        }
+
+        DeviceTensor stacked = device.Allocate(1, outputs);
+        device.Upload(values, stacked, 1);
+        return stacked;
+    }
+}
