@@ -1,5 +1,3 @@
-using Cleave.Compute;
-
 namespace Cleave.Compute.Tests;
 
 /// <summary>Random keys, values and queries in an arena of their own, and the ways to attend over them.</summary>

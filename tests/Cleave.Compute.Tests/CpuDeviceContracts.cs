@@ -1,5 +1,3 @@
-using Cleave.Compute;
-
 namespace Cleave.Compute.Tests;
 
 public sealed class ScalarDeviceTests : DeviceContract

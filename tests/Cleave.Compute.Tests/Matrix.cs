@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Cleave.Compute;
 
 namespace Cleave.Compute.Tests;
 

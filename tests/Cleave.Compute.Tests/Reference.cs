@@ -1,5 +1,3 @@
-using Cleave.Compute;
-
 namespace Cleave.Compute.Tests;
 
 /// <summary>The operations by their definitions, in double precision.</summary>

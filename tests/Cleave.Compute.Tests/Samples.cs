@@ -1,5 +1,3 @@
-using Cleave.Compute;
-
 namespace Cleave.Compute.Tests;
 
 /// <summary>Inputs: shapes with tails, numbers of activation size.</summary>
