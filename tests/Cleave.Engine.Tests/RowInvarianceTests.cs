@@ -20,7 +20,7 @@ public sealed class RowInvarianceTests
         using LayerStack stack = LayerStack.Load(device, source, new LayerRange(0, source.Config.Layers));
         using KvPool pool = stack.CreatePool(4096);
         var runner = new Runner(stack, pool);
-        var reference = new PathReference(stack, pool, runner);
+        var reference = new PathReference(runner);
         Gen.Int[0, 1 << 30].Sample(seed => RunLog(new Random(seed), runner, reference), iter: 4, threads: 1);
     }
 
@@ -96,6 +96,15 @@ public sealed class RowInvarianceTests
             {
                 tenant.TakeOutputs(output, ref at, stack.Config.HiddenSize);
             }
+        }
+
+        public float[] RunOne(KvCache cache, TreeRow row, int letter)
+        {
+            pool.Reclaim();
+            Assert.True(cache.Append([row], new bool[1]).Succeeded);
+            var plan = new AttentionPlan();
+            cache.AddToPlan(plan, 1);
+            return RunPlan(plan, [letter]);
         }
 
         private float[] RunPlan(AttentionPlan plan, List<int> letters)
@@ -195,7 +204,7 @@ public sealed class RowInvarianceTests
             var chain = new List<ulong>();
             for (int length = _paths[leaf].Length; length > Cache.CommittedLength; length--)
             {
-                chain.Insert(0, _live.Single(id => _paths[id].Length == length && _paths[leaf].AsSpan().StartsWith(_paths[id]) && IsAncestor(id, leaf)));
+                chain.Insert(0, _live.Single(id => _paths[id].Length == length && IsAncestor(id, leaf)));
             }
 
             Assert.True(Cache.Keep([.. chain]).Succeeded);
@@ -230,19 +239,32 @@ public sealed class RowInvarianceTests
         }
     }
 
-    /// <summary>One row at a time on a cache of its own, one cache for each run of paths that share a prefix.</summary>
-    private sealed class PathReference(LayerStack stack, KvPool pool, Runner runner)
+    /// <summary>One row at a time: a path is followed from the longest prefix it shares with the path before.</summary>
+    private sealed class PathReference(Runner runner)
     {
+        private readonly KvCache _cache = runner.CreateCache();
+        private readonly List<int> _letters = [];
+        private ulong _next = 1;
+
         public float[] Output(int[] path)
         {
-            // A fresh cache, fed one row at a time; the shared runner embeds letters the same way.
-            _ = stack;
-            _ = pool;
-            using var single = new SinglePath(runner, _cache ??= runner.CreateCache(), _known);
-            return single.Advance(path);
-        }
+            int shared = 0;
+            while (shared < path.Length - 1 && shared < _letters.Count && path[shared] == _letters[shared])
+            {
+                shared++;
+            }
 
-        private KvCache? _cache;
-        private readonly List<(int Letter, ulong Id)> _known = [];
+            Assert.True(_cache.Truncate(shared).Succeeded);
+            _letters.RemoveRange(shared, _letters.Count - shared);
+            float[] output = [];
+            foreach (int letter in path.AsSpan(shared))
+            {
+                output = runner.RunOne(_cache, new TreeRow(_next, _cache.LastCommittedId), letter);
+                Assert.True(_cache.Keep([_next++]).Succeeded);
+                _letters.Add(letter);
+            }
+
+            return output;
+        }
     }
 }

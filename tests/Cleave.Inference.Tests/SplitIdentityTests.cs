@@ -1,5 +1,4 @@
 using Cleave.Inference.Decoding;
-using Cleave.Inference.Sampling;
 using Cleave.Inference.Sessions;
 
 namespace Cleave.Inference.Tests;
