@@ -8,7 +8,9 @@ public abstract record WorkerFrame;
 /// <param name="SessionId">16 bytes.</param>
 /// <param name="Secret">16 bytes.</param>
 /// <param name="ResumedSeq">Last seq the worker has applied (0 for a new session).</param>
-public sealed record OpenedFrame(ushort Version, ReadOnlyMemory<byte> SessionId, ReadOnlyMemory<byte> Secret, ulong ResumedSeq) : WorkerFrame;
+/// <param name="AnswersSeq">0 for an open frame, otherwise the seq of the fork frame it answers.</param>
+public sealed record OpenedFrame(
+    ushort Version, ReadOnlyMemory<byte> SessionId, ReadOnlyMemory<byte> Secret, ulong ResumedSeq, ulong AnswersSeq = 0) : WorkerFrame;
 
 /// <summary>The answer to a step (or truncate).</summary>
 /// <param name="Seq">The step's seq.</param>
