@@ -10,21 +10,22 @@ namespace Cleave.Cli;
 internal static class CleaveApp
 {
     /// <summary>Every command of <c>cleave</c>, in the order help lists them. A new command is a file and a line here.</summary>
-    private static IEnumerable<TaughtCommand> Commands() =>
+    private static IEnumerable<TaughtCommand> Commands(Interrupts interrupts) =>
     [
-        // new DemoCommand(),
-        // new RunCommand(),
-        // new ChatCommand(),
-        // new InspectCommand(),
-        // new TokenizeCommand(),
-        // new ExportCommand(),
+        new DemoCommand(),
+        new RunCommand(),
+        new ChatCommand(interrupts),
+        new InspectCommand(),
+        new TokenizeCommand(),
+        new ExportCommand(),
         new WanCommand(),
     ];
 
     /// <summary>Runs one invocation and returns its exit code (<see cref="ExitCode"/>).</summary>
     public static async Task<int> RunAsync(string[] args)
     {
-        ParseResult parsed = Root().Parse(args);
+        using var interrupts = new Interrupts();
+        ParseResult parsed = Root(interrupts).Parse(args);
         if (parsed.Errors.Count > 0 && parsed.Action is ParseErrorAction)
         {
             return Failure.Usage(parsed);
@@ -32,9 +33,8 @@ internal static class CleaveApp
 
         try
         {
-            // Ctrl-C cancels the command's token; it then has this long to end its worker and say goodbye.
-            var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(5) };
-            return await parsed.InvokeAsync(invocation);
+            var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+            return await parsed.InvokeAsync(invocation, interrupts.Token);
         }
         catch (Exception exception)
         {
@@ -43,10 +43,10 @@ internal static class CleaveApp
     }
 
     /// <summary>The root command, with help that shows examples.</summary>
-    internal static RootCommand Root()
+    internal static RootCommand Root(Interrupts interrupts)
     {
         var root = new RootCommand("Split inference of large language models: the ends here, the middle on a machine you do not trust.");
-        foreach (TaughtCommand command in Commands())
+        foreach (TaughtCommand command in Commands(interrupts))
         {
             root.Subcommands.Add(command);
         }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Cleave.Cli.Running;
-using Cleave.Inference;
 using Cleave.Protocol.Pairing;
 using Cleave.Protocol.Wan;
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using Cleave.Cli.Arguments;
 using Cleave.Cli.Reports;
+using Cleave.Cli.Terminal;
 using Cleave.Inference;
 using Cleave.Models;
 using Spectre.Console;
@@ -53,6 +54,7 @@ internal sealed class InspectCommand : TaughtCommand
 
     private static void Show(InspectReport report, int contextTokens)
     {
+        IAnsiConsole console = Screen.Create();
         Table facts = new Table().Border(TableBorder.None).HideHeaders().AddColumn("").AddColumn("");
         void Fact(string name, FormattableString value) => facts.AddRow(new Text(name, new Style(decoration: Decoration.Dim)), new Text(FormattableString.Invariant(value)));
         Fact("file", $"{report.Path}");
@@ -62,8 +64,8 @@ internal sealed class InspectCommand : TaughtCommand
         Fact("attention", $"{report.Heads} query heads, {report.KvHeads} key-value heads of {report.HeadDim}");
         Fact("vocabulary", $"{report.VocabularySize}{(report.TiedEmbeddings ? ", embedding and LM head tied" : "")}");
         Fact("context", $"{report.ContextLength} tokens");
-        Fact("weights", $"{string.Join(", ", report.BytesByType.Select(static pair => FormattableString.Invariant($"{pair.Key} {Megabytes(pair.Value)}")))}");
-        AnsiConsole.Write(facts);
+        Fact("weights", $"{string.Join(", ", report.BytesByType.Select(static pair => FormattableString.Invariant($"{pair.Key} {Size(pair.Value)}")))}");
+        console.Write(facts);
         if (report is not { Head: { } head, Middle: { } middle, Tail: { } tail })
         {
             return;
@@ -75,15 +77,18 @@ internal sealed class InspectCommand : TaughtCommand
             sides.AddColumn(column, c => c.RightAligned());
         }
 
-        void Row(string part, SideReport side, string where) => sides.AddRow(part, side.Layers, where, Megabytes(side.WeightBytes), Megabytes(side.KvBytes));
+        void Row(string part, SideReport side, string where) => sides.AddRow(part, side.Layers, where, Size(side.WeightBytes), Size(side.KvBytes));
         Row("head + embedding", head, "trusted");
         Row("middle", middle, "worker");
         Row("tail + LM head", tail, "trusted");
         Row("trusted side", new SideReport("", head.WeightBytes + tail.WeightBytes, head.KvBytes + tail.KvBytes), "");
-        AnsiConsole.Write(sides);
+        console.Write(sides);
     }
 
-    private static string Megabytes(long bytes) => bytes >= 1e9
-        ? FormattableString.Invariant($"{bytes / 1e9:F2} GB")
-        : FormattableString.Invariant($"{bytes / 1e6:F1} MB");
+    private static string Size(long bytes) => bytes switch
+    {
+        >= 1_000_000_000 => FormattableString.Invariant($"{bytes / 1e9:F2} GB"),
+        >= 1_000_000 => FormattableString.Invariant($"{bytes / 1e6:F1} MB"),
+        _ => FormattableString.Invariant($"{bytes / 1e3:F1} kB"),
+    };
 }

@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using Cleave.Cli.Arguments;
 using Cleave.Cli.Reports;
-using Cleave.Cli.Running;
+using Cleave.Inference;
 using Cleave.Models;
 using Cleave.Tokenization;
 
@@ -38,7 +38,7 @@ internal sealed class TokenizeCommand : TaughtCommand
     {
         string text = parsed.GetValue(_text) is { } given and not "-" ? given : await Console.In.ReadToEndAsync(cancellationToken);
         using IModelSource source = _model.Open(parsed);
-        Tokenizer tokenizer = ModelTokenizer.Read(source);
+        Tokenizer tokenizer = TokenizerLoader.Load(source);
         int[] ids = tokenizer.Encode(text, parseSpecial: !parsed.GetValue(_plain));
         if (parsed.GetValue(_json))
         {

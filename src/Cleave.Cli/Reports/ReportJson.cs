@@ -5,15 +5,15 @@ using System.Text.Json.Serialization;
 namespace Cleave.Cli.Reports;
 
 /// <summary>Serialisation of everything the commands print as JSON.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
 [JsonSerializable(typeof(RunReport))]
 [JsonSerializable(typeof(InspectReport))]
 [JsonSerializable(typeof(string))]
 internal sealed partial class ReportJson : JsonSerializerContext
 {
-    /// <summary>Indented, text as it is, not escaped to ASCII.</summary>
-    public static ReportJson Output { get; } = new(new JsonSerializerOptions(Default.Options)
+    /// <summary>One object on one line; text as it is, not escaped to ASCII.</summary>
+    public static ReportJson Output { get; } = new(new JsonSerializerOptions
     {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     });
 }

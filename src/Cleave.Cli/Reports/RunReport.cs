@@ -1,3 +1,4 @@
+using Cleave.Cli.Running;
 using Cleave.Inference;
 
 namespace Cleave.Cli.Reports;

@@ -5,6 +5,7 @@ using Cleave.Inference.Decoding;
 using Cleave.Inference.Sessions;
 using Cleave.Models;
 using Cleave.Protocol;
+using Cleave.Protocol.Grpc;
 using Cleave.Protocol.Links;
 using Cleave.Protocol.Pairing;
 using Cleave.Protocol.Wan;
@@ -76,7 +77,7 @@ internal sealed class SplitHost : IAsyncDisposable
 
             int kvTokens = settings.Sessions * (ContextTokens(settings, source.Config) + DraftRows);
             TrustedModel model = await Task.Run(
-                () => TrustedModel.Load(source, ModelTokenizer.Read(source), new CpuDevice(), settings.Cut, kvTokens), cancellationToken);
+                () => TrustedModel.Load(source, TokenizerLoader.Load(source), new CpuDevice(), settings.Cut, kvTokens), cancellationToken);
             host = new SplitHost(settings, model);
             if (settings.Cut is not null)
             {

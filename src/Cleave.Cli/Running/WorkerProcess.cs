@@ -102,7 +102,7 @@ internal sealed class WorkerProcess : IAsyncDisposable
             {
                 _ = found.TrySetException(new CliException("the worker stopped before it was ready" + Said()));
             }
-            else if (line.Data.IndexOf(PairingLink.Scheme, StringComparison.Ordinal) is >= 0 and var at && PairingLink.TryParse(line.Data[at..], out PairingLink? link, out _))
+            else if (line.Data.IndexOf(PairingLink.Scheme, StringComparison.Ordinal) is >= 0 and var at && PairingLink.TryParse(line.Data[at..], out PairingLink? link, out string? _))
             {
                 _ = found.TrySetResult(link!);
             }
