@@ -38,9 +38,9 @@ internal sealed class DemoCommand : TaughtCommand
         Options.Add(_prompts);
         _split = new SplitArguments(this, DefaultWan);
         _sampling = new SamplingArguments(this);
-        Validators.Add(result =>
+        _prompts.Validators.Add(static result =>
         {
-            if (result.GetValue(_prompts) is var prompts && (prompts < 1 || prompts > DemoPrompt.All.Count))
+            if (result.Tokens is [var token] && int.TryParse(token.Value, out int prompts) && (prompts < 1 || prompts > DemoPrompt.All.Count))
             {
                 result.AddError($"--prompts is {prompts}; there are 1 to {DemoPrompt.All.Count}");
             }
