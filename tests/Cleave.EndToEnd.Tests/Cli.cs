@@ -12,15 +12,12 @@ internal sealed class Cli : IDisposable
     private readonly Process _process;
     private readonly StringBuilder _output = new();
     private readonly StringBuilder _error = new();
-    private readonly SemaphoreSlim _changed = new(0);
+    private readonly Task _reading;
 
     private Cli(Process process)
     {
         _process = process;
-        process.OutputDataReceived += (_, line) => Add(_output, line.Data);
-        process.ErrorDataReceived += (_, line) => Add(_error, line.Data);
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
+        _reading = Task.WhenAll(ReadAsync(process.StandardOutput, _output), ReadAsync(process.StandardError, _error));
     }
 
     /// <summary>The source tree.</summary>
@@ -74,14 +71,8 @@ internal sealed class Cli : IDisposable
     {
         using var timeout = new CancellationTokenSource(Patience);
         await _process.WaitForExitAsync(timeout.Token);
-        _process.WaitForExit();
-        lock (_output)
-        {
-            lock (_error)
-            {
-                return new CliResult(_process.ExitCode, _output.ToString(), _error.ToString());
-            }
-        }
+        await _reading.WaitAsync(timeout.Token);
+        return new CliResult(_process.ExitCode, TextOf(_output), TextOf(_error));
     }
 
     /// <summary>Waits until something has been written that <paramref name="text"/> is part of, on either stream.</summary>
@@ -92,11 +83,11 @@ internal sealed class Cli : IDisposable
         {
             if (_process.HasExited)
             {
-                _process.WaitForExit();
+                await _reading.WaitAsync(timeout.Token);
                 Assert.True(Contains(text), $"'{text}' was never written; exit code {_process.ExitCode}\n{_error}\n{_output}");
             }
 
-            await _changed.WaitAsync(TimeSpan.FromMilliseconds(200), timeout.Token);
+            await Task.Delay(20, timeout.Token);
         }
     }
 
@@ -119,7 +110,6 @@ internal sealed class Cli : IDisposable
         }
 
         _process.Dispose();
-        _changed.Dispose();
     }
 
     /// <summary>True while a process runs (a zombie does not).</summary>
@@ -161,32 +151,27 @@ internal sealed class Cli : IDisposable
         return at?.FullName ?? throw new InvalidOperationException($"no Cleave.slnx above {AppContext.BaseDirectory}");
     }
 
-    private bool Contains(string text)
-    {
-        lock (_output)
-        {
-            if (_output.ToString().Contains(text, StringComparison.Ordinal))
-            {
-                return true;
-            }
-        }
+    private bool Contains(string text) =>
+        TextOf(_output).Contains(text, StringComparison.Ordinal) || TextOf(_error).Contains(text, StringComparison.Ordinal);
 
-        lock (_error)
-        {
-            return _error.ToString().Contains(text, StringComparison.Ordinal);
-        }
-    }
-
-    private void Add(StringBuilder builder, string? line)
+    private static string TextOf(StringBuilder builder)
     {
         lock (builder)
         {
-            if (line is not null)
+            return builder.ToString();
+        }
+    }
+
+    // Pieces as they come: an answer is one line until it ends.
+    private static async Task ReadAsync(StreamReader reader, StringBuilder builder)
+    {
+        char[] buffer = new char[1024];
+        while (await reader.ReadAsync(buffer) is var count && count > 0)
+        {
+            lock (builder)
             {
-                builder.Append(line).Append('\n');
+                builder.Append(buffer, 0, count);
             }
         }
-
-        _changed.Release();
     }
 }

@@ -156,7 +156,9 @@ internal sealed class SplitHost : IAsyncDisposable
         _link = new GrpcLink(link);
         Worker = await _link.DescribeAsync(cancellationToken);
         WorkerMatch.Check(Worker, Model.Source, Model.MiddleRange, _settings.Wire);
-        foreach (string notice in Worker.Notices)
+
+        // A worker of our own reads our own file: what it says of it is no news.
+        foreach (string notice in _workerProcess is null ? Worker.Notices : [])
         {
             say("the worker says: " + notice);
         }
