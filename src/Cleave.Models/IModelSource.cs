@@ -17,6 +17,9 @@ public interface IModelSource : IDisposable
     /// <summary>True when the embedding, final norm and LM head (or a tied embedding) are in the file.</summary>
     bool HasEnds { get; }
 
+    /// <summary>What loading does to stored numbers ("" when nothing); part of every layer's identity (<see cref="LayerHash"/>).</summary>
+    string LoadTransform => "";
+
     /// <summary>A tensor of one decoder layer, or null when this architecture has none.</summary>
     /// <exception cref="ModelFormatException">The tensor should be there and is missing or malformed.</exception>
     TensorData? Layer(int layer, LayerTensor tensor);

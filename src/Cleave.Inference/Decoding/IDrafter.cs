@@ -1,0 +1,37 @@
+namespace Cleave.Inference.Decoding;
+
+/// <summary>
+/// Guesses continuations. Guesses decide speed, never text: a wrong one costs a row. A drafter sees tokens, all of it on the
+/// trusted side. Probabilities it gives are its own estimates; the decoder calibrates them.
+/// </summary>
+public interface IDrafter : IDisposable
+{
+    /// <summary>"ngram", "suffix", "draft", ...</summary>
+    string Name { get; }
+
+    /// <summary>Starts a generation. tokens: everything certain, the tree's root last. A prefix seen before may be reused.</summary>
+    void Begin(ReadOnlySpan<int> tokens, DraftTree tree);
+
+    /// <summary>
+    /// Adds children to each of <paramref name="nodes"/> whose path probability reaches <paramref name="threshold"/> (through
+    /// <see cref="DraftTree.Add"/>). May go deeper than one level where that is free.
+    /// </summary>
+    void Expand(DraftTree tree, ReadOnlySpan<int> nodes, double threshold);
+
+    /// <summary>
+    /// Tells which nodes became certain: path[0] is the root, each next its child, the last the new root. Called before the tree
+    /// is rerooted.
+    /// </summary>
+    void Advance(DraftTree tree, ReadOnlySpan<int> path);
+
+    /// <summary>
+    /// Shows what the model would say after rows that came back (jacobi, lookahead); called before the verdict. Rows are tree
+    /// indices; <paramref name="choose"/> gives the token the model chooses after one.
+    /// </summary>
+    void Observe(DraftTree tree, ReadOnlySpan<int> rows, Func<int, int> choose)
+    {
+    }
+
+    /// <summary>True when <see cref="Observe"/> must see every row's choice.</summary>
+    bool ObservesRows => false;
+}

@@ -1,0 +1,68 @@
+using Cleave.Compute;
+using Cleave.Engine;
+using Cleave.Models;
+
+namespace Cleave.Inference;
+
+/// <summary>The first cut: token ids -> embedding -> layers [0, a) -> hidden states. Shared by all sessions of a process.</summary>
+public sealed class LocalHead : IDisposable
+{
+    private readonly IComputeDevice _device;
+    private readonly DeviceWeight _embedding;
+    private readonly LayerStack _layers;
+    private readonly KvPool _pool;
+    private readonly AttentionPlan _plan = new();
+    private readonly ModelConfig _config;
+    private DeviceTensor? _hidden;
+
+    /// <param name="device">Where the head runs.</param>
+    /// <param name="source">A model file with its embedding.</param>
+    /// <param name="range">Layers [0, a).</param>
+    /// <param name="kvTokens">Cache rows all sessions together may hold.</param>
+    /// <param name="kvType">Storage of keys and values.</param>
+    public LocalHead(IComputeDevice device, IModelSource source, LayerRange range, int kvTokens, ElementType kvType = ElementType.F32)
+    {
+        _device = device;
+        _config = source.Config;
+        _embedding = device.LoadWeight([source.End(EndTensor.Embedding)]);
+        _layers = LayerStack.Load(device, source, range);
+        _pool = _layers.CreatePool(kvTokens, kvType);
+    }
+
+    /// <summary>A cache for one session.</summary>
+    public KvCache CreateCache(int maxTokens) => new(_pool, maxTokens, _config.ContextLength);
+
+    /// <summary>
+    /// Runs rows through the head. <paramref name="tokens"/>[i] is row i's token; hidden: [rows, hiddenSize].
+    /// </summary>
+    /// <exception cref="InferenceException">The cache refuses the rows.</exception>
+    public void Run(KvCache cache, ReadOnlySpan<TreeRow> rows, ReadOnlySpan<int> tokens, Span<float> hidden)
+    {
+        // 1. Append the rows to the cache.
+        _pool.Reclaim();
+        Span<bool> dropped = stackalloc bool[rows.Length];
+        CacheOutcome outcome = cache.Append(rows, dropped);
+        if (!outcome.Succeeded || outcome.Dropped > 0)
+        {
+            throw InferenceException.For(outcome, cache, _config.ContextLength);
+        }
+
+        _plan.Clear();
+        cache.AddToPlan(_plan, rows.Length);
+
+        // 2. Embed, run the layers, copy out.
+        DeviceBuffers.Ensure(_device, ref _hidden, rows.Length, _config.HiddenSize);
+        _device.Gather(_embedding, tokens, _config.EmbeddingScale, _hidden);
+        _layers.Forward(_hidden, _plan, _pool.Arena);
+        _device.Download(_hidden, rows.Length, hidden);
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        _hidden?.Dispose();
+        _pool.Dispose();
+        _layers.Dispose();
+        _embedding.Dispose();
+    }
+}

@@ -1,0 +1,343 @@
+using System.Diagnostics;
+using Cleave.Engine;
+
+namespace Cleave.Inference.Sessions;
+
+/// <summary>
+/// One conversation over the split. A step is one round trip:
+/// <list type="number">
+/// <item>the head turns the step's tokens into hidden states;</item>
+/// <item>they go to the middle, with the rows committed since the last step (<see cref="SubmitAsync"/>);</item>
+/// <item>the middle's hidden states come back (<see cref="ReceiveAsync"/>);</item>
+/// <item>the tail turns those the verdict asks for into logits (<see cref="EvaluateAsync"/>);</item>
+/// <item>the verdict commits a chain of rows (<see cref="Commit"/>): on head and tail at once, on the middle with the next step.</item>
+/// </list>
+/// Several steps may be in flight. Rows of the prompt commit themselves. Used by one caller at a time.
+/// </summary>
+public sealed class SplitSession : IAsyncDisposable
+{
+    private readonly TrustedModel _model;
+    private readonly IMiddle _middle;
+    private readonly KvCache _head;
+    private readonly TailRows _tail;
+    private readonly List<int> _committedTokens = [];
+    private readonly List<ulong> _committedIds = [];
+    private readonly List<ulong> _keepForMiddle = [];
+    private readonly Dictionary<ulong, (ulong ParentId, int Token)> _live = [];
+    private readonly Queue<Flight> _flights = new();
+    private TreeRow[] _rows = new TreeRow[64];
+    private float[] _hidden = [];
+    private ulong[] _keep = new ulong[64];
+    private ulong[] _prefillIds = [];
+    private ulong _nextId = 1;
+
+    /// <param name="model">Head, tail and tokenizer of this process.</param>
+    /// <param name="middle">The session's middle layers; disposed with the session.</param>
+    /// <param name="maxTokens">Most rows the session may hold, prompt, output and live drafts together.</param>
+    public SplitSession(TrustedModel model, IMiddle middle, int maxTokens)
+    {
+        _model = model;
+        _middle = middle;
+        MaxTokens = maxTokens;
+        _head = model.Head.CreateCache(maxTokens);
+        _tail = new TailRows(model.Tail, model.Tail.CreateCache(maxTokens), model.Config.HiddenSize);
+    }
+
+    /// <summary>The trusted side's model.</summary>
+    public TrustedModel Model => _model;
+
+    /// <summary>The session's middle layers.</summary>
+    public IMiddle Middle => _middle;
+
+    /// <summary>Most rows the session may hold.</summary>
+    public int MaxTokens { get; }
+
+    /// <summary>Tokens whose rows are committed (or, for a prompt still in flight, will be).</summary>
+    public IReadOnlyList<int> CommittedTokens => _committedTokens;
+
+    /// <summary>Id of the last committed row, the parent of the next; 0 when none.</summary>
+    public ulong LastCommittedId => _committedIds.Count == 0 ? 0 : _committedIds[^1];
+
+    /// <summary>Id the first row of the next step will get; the others follow it.</summary>
+    public ulong NextRowId => _nextId;
+
+    /// <summary>Steps submitted and not received, prompt chunks included.</summary>
+    public int StepsInFlight => _flights.Count;
+
+    /// <summary>Live rows: sent, neither committed nor dead.</summary>
+    public int LiveRows => _head.LiveCount;
+
+    /// <summary>Where the time went.</summary>
+    public SessionTimings Timings { get; } = new();
+
+    /// <summary>Round trips of decoding steps so far (prompt chunks not counted).</summary>
+    public int RoundTrips { get; private set; }
+
+    /// <summary>Rows sent in decoding steps so far.</summary>
+    public long RowsSent { get; private set; }
+
+    /// <summary>
+    /// Sends prompt tokens that continue the committed ones, in chunks that overlap on the way, and returns when the last
+    /// chunk is sent; its answers are received with later steps.
+    /// </summary>
+    /// <param name="tokens">Prompt tokens not yet committed, all but the last (which starts the first step).</param>
+    /// <param name="chunkRows">Rows per frame.</param>
+    /// <param name="progress">Tokens answered so far.</param>
+    /// <param name="cancellationToken">Stops between chunks; the session must then be truncated or dropped.</param>
+    public async ValueTask PrefillAsync(ReadOnlyMemory<int> tokens, int chunkRows, IProgress<int>? progress, CancellationToken cancellationToken)
+    {
+        int sent = 0;
+        int answered = 0;
+        chunkRows = Math.Min(chunkRows, _middle.MaxRowsPerStep);
+        while (sent < tokens.Length)
+        {
+            // Keep one flight free, so that the first decoding step never waits for the prompt's answers.
+            while (_flights.Count >= Math.Max(1, _middle.MaxStepsInFlight - 1))
+            {
+                answered += await ReceiveOneAsync(cancellationToken);
+                progress?.Report(answered);
+            }
+
+            int count = Math.Min(chunkRows, tokens.Length - sent);
+            ReadOnlyMemory<int> chunk = tokens.Slice(sent, count);
+            ulong parent = LastCommittedId;
+            for (int i = 0; i < count; i++)
+            {
+                SetRow(i, parent);
+                parent = _nextId + (ulong)i;
+            }
+
+            await SendAsync(chunk, count, isPrefill: true, cancellationToken);
+            for (int i = 0; i < count; i++)
+            {
+                _committedIds.Add(_nextId - (ulong)(count - i));
+                _committedTokens.Add(chunk.Span[i]);
+                _keepForMiddle.Add(_committedIds[^1]);
+            }
+
+            Require(_head.Keep(LastIds(count)));
+            sent += count;
+        }
+    }
+
+    /// <summary>
+    /// Sends a step. Row i has token <paramref name="tokens"/>[i], parent <paramref name="parentIds"/>[i] (the last committed
+    /// id, a live row, or an earlier row of this step) and id <see cref="NextRowId"/> + i.
+    /// </summary>
+    public async ValueTask SubmitAsync(ReadOnlyMemory<int> tokens, ReadOnlyMemory<ulong> parentIds, CancellationToken cancellationToken)
+    {
+        for (int i = 0; i < tokens.Length; i++)
+        {
+            SetRow(i, parentIds.Span[i]);
+            _live[_nextId + (ulong)i] = (parentIds.Span[i], tokens.Span[i]);
+        }
+
+        RowsSent += tokens.Length;
+        RoundTrips++;
+        await SendAsync(tokens, tokens.Length, isPrefill: false, cancellationToken);
+    }
+
+    /// <summary>Receives until a decoding step has been answered, committing prompt chunks on the way.</summary>
+    public async ValueTask ReceiveAsync(CancellationToken cancellationToken)
+    {
+        while (await ReceiveOneAsync(cancellationToken) > 0)
+        {
+        }
+    }
+
+    /// <summary>Receives everything in flight.</summary>
+    public async ValueTask DrainAsync(CancellationToken cancellationToken)
+    {
+        while (_flights.Count > 0)
+        {
+            await ReceiveOneAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>True when the row's hidden state has come back.</summary>
+    public bool HasArrived(ulong rowId) => _tail.Has(rowId);
+
+    /// <summary>True when <see cref="Logits"/> may be called for the row.</summary>
+    public bool HasLogits(ulong rowId) => _tail.HasLogits(rowId);
+
+    /// <summary>Runs the tail over rows that have arrived (and their ancestors) in one pass.</summary>
+    public async ValueTask EvaluateAsync(ReadOnlyMemory<ulong> rowIds, CancellationToken cancellationToken)
+    {
+        using ComputeGate.Lease lease = await _model.Gate.EnterAsync(cancellationToken);
+        long started = Stopwatch.GetTimestamp();
+        _tail.Evaluate(rowIds.Span, wantLogits: true);
+        Timings.TailMs += Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+    }
+
+    /// <summary>Logits [vocabulary] of an evaluated row, valid until the next call that receives or commits.</summary>
+    public ReadOnlySpan<float> Logits(ulong rowId) => _tail.Logits(rowId);
+
+    /// <summary>Commits a chain of evaluated rows that continues the committed ones; every live row not descending from its last dies.</summary>
+    public void Commit(ReadOnlySpan<ulong> rowIds)
+    {
+        if (rowIds.IsEmpty)
+        {
+            return;
+        }
+
+        _tail.Commit(rowIds);
+        Require(_head.Keep(rowIds));
+        foreach (ulong id in rowIds)
+        {
+            _committedIds.Add(id);
+            _committedTokens.Add(_live[id].Token);
+            _keepForMiddle.Add(id);
+        }
+
+        ForgetDead();
+    }
+
+    /// <summary>Forgets committed tokens from <paramref name="length"/> on, and every live row, everywhere.</summary>
+    public async ValueTask TruncateAsync(int length, CancellationToken cancellationToken)
+    {
+        if (length == _committedTokens.Count && _head.LiveCount == 0 && _flights.Count == 0)
+        {
+            return;
+        }
+
+        await DrainAsync(cancellationToken);
+        await _middle.TruncateAsync(_keepForMiddle.ToArray(), length, cancellationToken);
+        _keepForMiddle.Clear();
+        _committedTokens.RemoveRange(length, _committedTokens.Count - length);
+        _committedIds.RemoveRange(length, _committedIds.Count - length);
+        Require(_head.Truncate(length));
+        _tail.Truncate(length, LastCommittedId);
+        _live.Clear();
+    }
+
+    /// <inheritdoc />
+    public async ValueTask DisposeAsync()
+    {
+        await _middle.DisposeAsync();
+        _head.Dispose();
+        _tail.Dispose();
+    }
+
+    private void SetRow(int index, ulong parentId)
+    {
+        if (_rows.Length <= index)
+        {
+            Array.Resize(ref _rows, 2 * _rows.Length);
+        }
+
+        _rows[index] = new TreeRow(_nextId + (ulong)index, parentId);
+    }
+
+    /// <summary>Steps 1 and 2: the head over _rows[..count], then the frame.</summary>
+    private async ValueTask SendAsync(ReadOnlyMemory<int> tokens, int count, bool isPrefill, CancellationToken cancellationToken)
+    {
+        int floats = count * _model.Config.HiddenSize;
+        if (_hidden.Length < floats)
+        {
+            _hidden = new float[floats];
+        }
+
+        using (ComputeGate.Lease lease = await _model.Gate.EnterAsync(cancellationToken))
+        {
+            long started = Stopwatch.GetTimestamp();
+            _model.Head.Run(_head, _rows.AsSpan(0, count), tokens.Span, _hidden.AsSpan(0, floats));
+            Timings.HeadMs += Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+        }
+
+        if (_keep.Length < _keepForMiddle.Count)
+        {
+            _keep = new ulong[2 * _keepForMiddle.Count];
+        }
+
+        _keepForMiddle.CopyTo(_keep);
+        ReadOnlyMemory<ulong> keep = _keep.AsMemory(0, _keepForMiddle.Count);
+        _keepForMiddle.Clear();
+        _nextId += (ulong)count;
+        _flights.Enqueue(new Flight(_nextId - (ulong)count, count, isPrefill));
+        await _middle.SubmitAsync(keep, _rows.AsMemory(0, count), _hidden.AsMemory(0, floats), cancellationToken);
+    }
+
+    /// <summary>Step 3: one answer. Returns the rows it answered if it was a prompt chunk, 0 otherwise.</summary>
+    private async ValueTask<int> ReceiveOneAsync(CancellationToken cancellationToken)
+    {
+        Flight flight = _flights.Peek();
+        long started = Stopwatch.GetTimestamp();
+        MiddleReply reply = await _middle.ReceiveAsync(cancellationToken);
+        _flights.Dequeue();
+        double waitMs = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+        double workerMs = reply.ComputeMs + reply.QueueMs;
+        Timings.MiddleMs += workerMs;
+        Timings.CodecMs += reply.CodecMs;
+        Timings.NetworkMs += Math.Max(0, waitMs - workerMs);
+
+        int width = _model.Config.HiddenSize;
+        ulong parent = 0;
+        for (int i = 0; i < reply.RowIds.Length; i++)
+        {
+            ulong id = reply.RowIds.Span[i];
+            if (flight.IsPrefill)
+            {
+                // A prompt row's parent is the row before it.
+                parent = i > 0 ? reply.RowIds.Span[i - 1] : _tail.LastCommittedId;
+            }
+            else if (_live.TryGetValue(id, out (ulong ParentId, int Token) live))
+            {
+                parent = live.ParentId;
+            }
+            else
+            {
+                continue; // died while it was on its way
+            }
+
+            _tail.Add(id, parent, reply.Hidden.Span.Slice(i * width, width));
+        }
+
+        if (!flight.IsPrefill)
+        {
+            return 0;
+        }
+
+        await CommitPrefillAsync(reply.RowIds, cancellationToken);
+        return flight.Count;
+    }
+
+    private async ValueTask CommitPrefillAsync(ReadOnlyMemory<ulong> ids, CancellationToken cancellationToken)
+    {
+        if (_prefillIds.Length < ids.Length)
+        {
+            _prefillIds = new ulong[ids.Length];
+        }
+
+        ids.CopyTo(_prefillIds);
+        using ComputeGate.Lease lease = await _model.Gate.EnterAsync(cancellationToken);
+        long started = Stopwatch.GetTimestamp();
+        _tail.Evaluate(_prefillIds.AsSpan(0, ids.Length), wantLogits: false);
+        _tail.Commit(_prefillIds.AsSpan(0, ids.Length));
+        Timings.TailMs += Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+    }
+
+    private ReadOnlySpan<ulong> LastIds(int count) =>
+        System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_committedIds)[^count..];
+
+    private void ForgetDead()
+    {
+        foreach (ulong id in _live.Keys.Order().ToArray())
+        {
+            if (!_head.IsLive(id))
+            {
+                _live.Remove(id);
+            }
+        }
+    }
+
+    private void Require(CacheOutcome outcome)
+    {
+        if (!outcome.Succeeded)
+        {
+            throw InferenceException.For(outcome, _head, _model.Config.ContextLength);
+        }
+    }
+
+    /// <summary>A step on its way.</summary>
+    private readonly record struct Flight(ulong FirstId, int Count, bool IsPrefill);
+}

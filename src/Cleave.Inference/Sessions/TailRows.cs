@@ -1,0 +1,195 @@
+using Cleave.Engine;
+
+namespace Cleave.Inference.Sessions;
+
+/// <summary>
+/// The tail's side of one session: hidden states that came back from the worker, run through the tail only when they are
+/// asked for. The verdict walk visits one path of the tree, so rows off that path never cost a tail pass.
+/// Rows may be run in any order; the tail's cache numbers them itself.
+/// </summary>
+internal sealed class TailRows(LocalTail tail, KvCache cache, int hiddenSize) : IDisposable
+{
+    private readonly Dictionary<ulong, Row> _rows = [];
+    private readonly Stack<Row> _spare = [];
+    private readonly List<Row> _batch = [];
+    private readonly List<ulong> _order = [];
+    private TreeRow[] _treeRows = [];
+    private int[] _wanted = [];
+    private float[] _hidden = [];
+    private float[] _logits = [];
+    private ulong[] _keep = [];
+    private ulong _nextTailId = 1;
+    private ulong _lastCommittedTailId;
+    private ulong _lastCommittedId;
+
+    /// <summary>Rows whose layers have run.</summary>
+    public KvCache Cache => cache;
+
+    /// <summary>Id of the last committed row, 0 when none.</summary>
+    public ulong LastCommittedId => _lastCommittedId;
+
+    /// <summary>True when the row's hidden state is here.</summary>
+    public bool Has(ulong id) => _rows.ContainsKey(id);
+
+    /// <summary>Stores a row's hidden state; ignored when its parent is dead.</summary>
+    public void Add(ulong id, ulong parentId, ReadOnlySpan<float> hidden)
+    {
+        if (parentId != _lastCommittedId && !_rows.ContainsKey(parentId))
+        {
+            return;
+        }
+
+        Row row = _spare.TryPop(out Row? spare) ? spare : new Row(new float[hiddenSize]);
+        row.Id = id;
+        row.ParentId = parentId;
+        row.TailId = 0;
+        row.HasLogits = false;
+        hidden.CopyTo(row.Hidden);
+        _rows.Add(id, row);
+    }
+
+    /// <summary>
+    /// Runs the tail over <paramref name="ids"/> and whatever ancestors of theirs it has not seen, in one pass, and keeps the
+    /// logits of <paramref name="ids"/> when <paramref name="wantLogits"/>.
+    /// </summary>
+    public void Evaluate(ReadOnlySpan<ulong> ids, bool wantLogits)
+    {
+        // 1. The rows to run, parents before children.
+        _batch.Clear();
+        foreach (ulong id in ids)
+        {
+            int start = _batch.Count;
+            for (Row? row = _rows[id]; row is not null && row.TailId == 0 && !_batch.Contains(row); row = _rows.GetValueOrDefault(row.ParentId))
+            {
+                _batch.Add(row);
+            }
+
+            _batch.Reverse(start, _batch.Count - start);
+        }
+
+        if (_batch.Count == 0)
+        {
+            return;
+        }
+
+        // 2. Gather them.
+        Grow(ref _treeRows, _batch.Count);
+        Grow(ref _wanted, _batch.Count);
+        Grow(ref _hidden, _batch.Count * hiddenSize);
+        int wanted = 0;
+        for (int i = 0; i < _batch.Count; i++)
+        {
+            Row row = _batch[i];
+            row.TailId = _nextTailId++;
+            ulong parent = row.ParentId == _lastCommittedId ? _lastCommittedTailId : _rows[row.ParentId].TailId;
+            _treeRows[i] = new TreeRow(row.TailId, parent);
+            row.Hidden.CopyTo(_hidden, i * hiddenSize);
+            if (wantLogits && ids.Contains(row.Id))
+            {
+                _wanted[wanted++] = i;
+            }
+        }
+
+        // 3. Run.
+        Grow(ref _logits, wanted * tail.VocabularySize);
+        tail.Run(
+            cache, _treeRows.AsSpan(0, _batch.Count), _hidden.AsSpan(0, _batch.Count * hiddenSize), _wanted.AsSpan(0, wanted),
+            _logits.AsSpan(0, wanted * tail.VocabularySize));
+        for (int i = 0; i < wanted; i++)
+        {
+            Row row = _batch[_wanted[i]];
+            row.Logits ??= new float[tail.VocabularySize];
+            _logits.AsSpan(i * tail.VocabularySize, tail.VocabularySize).CopyTo(row.Logits);
+            row.HasLogits = true;
+        }
+    }
+
+    /// <summary>True when <see cref="Logits"/> may be called for the row.</summary>
+    public bool HasLogits(ulong id) => _rows.TryGetValue(id, out Row? row) && row.HasLogits;
+
+    /// <summary>[vocabulary] of an evaluated row; valid until the row dies or is committed and the next row arrives.</summary>
+    public ReadOnlySpan<float> Logits(ulong id) => _rows[id] is { HasLogits: true } row
+        ? row.Logits
+        : throw new InvalidOperationException("the row was not evaluated with logits");
+
+    /// <summary>Commits a chain of evaluated rows and forgets every row that does not descend from its last.</summary>
+    public void Commit(ReadOnlySpan<ulong> ids)
+    {
+        if (ids.IsEmpty)
+        {
+            return;
+        }
+
+        Grow(ref _keep, ids.Length);
+        for (int i = 0; i < ids.Length; i++)
+        {
+            _keep[i] = _rows[ids[i]].TailId;
+        }
+
+        CacheOutcome outcome = cache.Keep(_keep.AsSpan(0, ids.Length));
+        if (!outcome.Succeeded)
+        {
+            throw InferenceException.For(outcome, cache, 0);
+        }
+
+        _lastCommittedTailId = _keep[ids.Length - 1];
+        _lastCommittedId = ids[^1];
+        ForgetAllBut(_lastCommittedId);
+    }
+
+    /// <summary>Keeps the first <paramref name="length"/> committed rows; <paramref name="lastId"/> is the id of the last of them.</summary>
+    public void Truncate(int length, ulong lastId)
+    {
+        cache.Truncate(length);
+        foreach (Row row in _rows.Values)
+        {
+            _spare.Push(row);
+        }
+
+        _rows.Clear();
+        _lastCommittedId = lastId;
+        _lastCommittedTailId = cache.LastCommittedId;
+    }
+
+    public void Dispose() => cache.Dispose();
+
+    private void ForgetAllBut(ulong ancestor)
+    {
+        // Parents have lower ids, so a dead parent is already gone from the dictionary when its child is looked at.
+        _order.Clear();
+        _order.AddRange(_rows.Keys);
+        _order.Sort();
+        foreach (ulong id in _order)
+        {
+            ulong parentId = _rows[id].ParentId;
+            if (id <= ancestor || (parentId != ancestor && !_rows.ContainsKey(parentId)))
+            {
+                _rows.Remove(id, out Row? row);
+                _spare.Push(row!);
+            }
+        }
+    }
+
+    private static void Grow<T>(ref T[] array, int length)
+    {
+        if (array.Length < length)
+        {
+            array = new T[Math.Max(length, 2 * array.Length)];
+        }
+    }
+
+    private sealed class Row(float[] hidden)
+    {
+        public ulong Id { get; set; }
+
+        public ulong ParentId { get; set; }
+
+        public ulong TailId { get; set; }
+
+        public bool HasLogits { get; set; }
+
+        public float[] Hidden { get; } = hidden;
+
+        public float[]? Logits { get; set; }
+    }
+}

@@ -1,0 +1,84 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Cleave.Models.Gguf;
+using Cleave.Models.Storage;
+
+namespace Cleave.Models;
+
+/// <summary>
+/// Writes the file a worker needs and no more: the tensors of some decoder layers, without embedding, final norm, LM head,
+/// vocabulary or chat template. Layer hashes (<see cref="LayerHash"/>) are those of the source.
+/// </summary>
+public static partial class MiddleExport
+{
+    /// <summary>Writes layers <paramref name="range"/> of <paramref name="source"/> to <paramref name="path"/>.</summary>
+    /// <param name="source">A GGUF model that holds the layers.</param>
+    /// <param name="range">Layers to keep; at least one.</param>
+    /// <param name="path">Target file; replaced when it exists. Written beside it first and renamed when complete.</param>
+    /// <param name="progress">Told the tensor bytes written so far.</param>
+    /// <param name="cancellationToken">Stops the writing and leaves no file.</param>
+    /// <exception cref="ModelFormatException">The source lacks the layers, is no GGUF file, or is the target itself.</exception>
+    /// <exception cref="IOException">The target cannot be written.</exception>
+    public static void Write(
+        IModelSource source, LayerRange range, string path, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        if (source is not GgufModel gguf)
+        {
+            throw new ModelFormatException($"{source.Path}: only GGUF models can be exported");
+        }
+
+        if (range.Count == 0 || !source.Layers.Contains(range))
+        {
+            throw new ModelFormatException($"{source.Path}: holds layers {source.Layers}, so layers {range} cannot be exported");
+        }
+
+        if (Path.GetFullPath(path) == Path.GetFullPath(source.Path))
+        {
+            throw new ModelFormatException($"{path}: is the model being exported; name another file");
+        }
+
+        Prepare(gguf, range).Write(path, progress, cancellationToken);
+    }
+
+    private static GgufWriter Prepare(GgufModel source, LayerRange range)
+    {
+        var writer = new GgufWriter();
+        string own = source.Config.Architecture + ".";
+        foreach (string key in source.Metadata.Keys)
+        {
+            // An allow-list: a worker's file names the model and its sizes, and nothing that touches text.
+            if ((key.StartsWith("general.", StringComparison.Ordinal) && key != "general.alignment") || key.StartsWith(own, StringComparison.Ordinal))
+            {
+                writer.Copy(source.Metadata, key);
+            }
+        }
+
+        if (!source.Metadata.Contains(own + "vocab_size"))
+        {
+            writer.Add(own + "vocab_size", (uint)source.Config.VocabularySize);
+        }
+
+        writer.Add(GgufModel.LayersStartKey, (uint)range.Start);
+        writer.Add(GgufModel.LayersEndKey, (uint)range.End);
+        foreach (StoredTensor tensor in source.Tensors.Values)
+        {
+            if (Belongs(tensor.Name, range))
+            {
+                writer.Add(tensor);
+            }
+        }
+
+        return writer;
+    }
+
+    // Rotary factors belong to every layer; all else outside the blocks belongs to the trusted side.
+    private static bool Belongs(string name, LayerRange range) =>
+        BlockName().Match(name) is { Success: true } match
+            ? int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture) is int layer && layer >= range.Start && layer < range.End
+            : name.StartsWith("rope_", StringComparison.Ordinal);
+
+    [GeneratedRegex(@"^blk\.([0-9]{1,6})\.")]
+    private static partial Regex BlockName();
+}
