@@ -130,8 +130,8 @@ public sealed class LoopbackLink(IFrameEndpoint endpoint, string tenant = "local
 
         private async ValueTask<ReadOnlyMemory<byte>?> ReceiveAtWorkerAsync(CancellationToken cancellationToken) =>
             await _up.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false) && _up.Reader.TryRead(out byte[]? bytes)
-                ? (ReadOnlyMemory<byte>?)bytes // the cast matters: a bare null would become an empty frame
-                : null;
+                ? new ReadOnlyMemory<byte>(bytes)
+                : (ReadOnlyMemory<byte>?)null; // a bare null would convert to an empty frame
 
         private ValueTask SendFromWorkerAsync(WorkerFrame frame, CancellationToken cancellationToken)
         {

@@ -3,11 +3,13 @@ namespace Cleave.Worker.Tests.Support;
 /// <summary>Waits for what other threads will have done.</summary>
 internal static class Eventually
 {
-    public static async Task Holds(Func<bool> condition, string what = "the condition")
+    public static Task Holds(Func<bool> condition, string what = "the condition") => HoldsAsync(() => Task.FromResult(condition()), what);
+
+    public static async Task HoldsAsync(Func<Task<bool>> condition, string what = "the condition")
     {
         for (int i = 0; i < 4000; i++)
         {
-            if (condition())
+            if (await condition())
             {
                 return;
             }
