@@ -31,18 +31,14 @@ internal sealed class GrpcLinkStream : ILinkStream
         {
             await _call.RequestStream.WriteAsync(frame, cancellationToken).ConfigureAwait(false);
         }
-        catch (RpcException e)
+        catch (RpcException e) when (e.StatusCode != StatusCode.OK)
         {
             throw _link.Translate(e);
         }
-        catch (InvalidOperationException e)
+        catch (Exception e) when (e is RpcException or InvalidOperationException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested && !_disposed))
         {
-            // The call had already ended.
-            throw Ended(e);
-        }
-        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw Ended(e);
+            // The call is over; only its response side knows why (the worker's last frame, or a status).
+            return;
         }
 
         Interlocked.Add(ref _bytesSent, FrameCodec.Size(frame));
@@ -66,7 +62,7 @@ internal sealed class GrpcLinkStream : ILinkStream
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
-            throw Ended(e);
+            throw new WireException(new WireError(WireErrorCode.LinkLost, $"The stream to {_link.Name} has ended."), e);
         }
 
         Interlocked.Add(ref _bytesReceived, bytes.Length);
@@ -94,22 +90,5 @@ internal sealed class GrpcLinkStream : ILinkStream
         await _gone.CancelAsync().ConfigureAwait(false);
         _call.Dispose();
         _gone.Dispose();
-    }
-
-    private WireException Ended(Exception inner)
-    {
-        Status status;
-        try
-        {
-            status = _call.GetStatus();
-        }
-        catch (InvalidOperationException)
-        {
-            return new WireException(new WireError(WireErrorCode.LinkLost, $"The stream to {_link.Name} has ended."), inner);
-        }
-
-        return status.StatusCode == StatusCode.OK
-            ? new WireException(new WireError(WireErrorCode.LinkLost, $"The worker at {_link.Name} ended the stream."), inner)
-            : _link.Translate(new RpcException(status));
     }
 }

@@ -135,7 +135,7 @@ public sealed class TransportDefenceTests
     [InlineData("Bearer {0},Bearer {0}")]
     public async Task Nothing_is_answered_without_a_token(string? header)
     {
-        await using ServedWorker served = await ServedWorker.StartAsync();
+        await using ServedWorker served = await ServedWorker.StartAsync(new ServingLimits { MaxWrongTokensPerConnection = 100 });
         using HttpClient http = Client(served);
         foreach (string path in new[] { "/cleave.Worker/Describe", "/cleave.Worker/Session", "/", "/metrics" })
         {
@@ -208,7 +208,7 @@ public sealed class TransportDefenceTests
             {
             }
         });
-        Assert.Equal(WireErrorCode.QuotaExceeded, tooLarge.Error.Code);
+        Assert.Equal(WireErrorCode.TooLarge, tooLarge.Error.Code);
 
         // A gRPC length prefix that lies: 2 GB announced, a few bytes sent.
         long before = GC.GetTotalAllocatedBytes();
@@ -263,8 +263,9 @@ public sealed class TransportDefenceTests
         ServedWorker served = await ServedWorker.StartAsync();
         await using GrpcLink link = served.Link();
         await using TestClient client = await TestClient.OpenAsync(link);
+        Task<WireError> told = client.ErrorAsync();
         await served.DisposeAsync();
-        Assert.Equal(WireErrorCode.ShuttingDown, (await client.ErrorAsync()).Code);
+        Assert.Equal(WireErrorCode.ShuttingDown, (await told).Code);
     }
 
     private static HttpClient Client(ServedWorker served) => new(new SocketsHttpHandler

@@ -72,10 +72,9 @@ internal sealed class ServedWorker : IAsyncDisposable
     public async Task<NetworkStream> ConnectAsync()
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        var stream = new NetworkStream(socket, ownsSocket: true);
-        _owned.Add(stream);
+        _owned.Add(socket);
         await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, Server.Port), TestContext.Current.CancellationToken);
-        return stream;
+        return new NetworkStream(socket, ownsSocket: true);
     }
 
     /// <summary>A TLS connection that speaks no HTTP yet.</summary>
