@@ -62,7 +62,7 @@ internal sealed class GrpcLinkStream : ILinkStream
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new WireException(new WireError(WireErrorCode.LinkLost, $"The stream to {_link.Name} has ended."), e);
+            throw Ended(e);
         }
 
         Interlocked.Add(ref _bytesReceived, bytes.Length);
@@ -90,5 +90,24 @@ internal sealed class GrpcLinkStream : ILinkStream
         await _gone.CancelAsync().ConfigureAwait(false);
         _call.Dispose();
         _gone.Dispose();
+    }
+
+    /// <summary>The call ended before this operation: why, as far as it is known.</summary>
+    private WireException Ended(OperationCanceledException inner)
+    {
+        try
+        {
+            Status status = _call.GetStatus();
+            if (status.StatusCode != StatusCode.OK)
+            {
+                return _link.Translate(new RpcException(status));
+            }
+        }
+        catch (InvalidOperationException)
+        {
+            // No status yet.
+        }
+
+        return new WireException(new WireError(WireErrorCode.LinkLost, $"The stream to {_link.Name} has ended."), inner);
     }
 }
