@@ -51,6 +51,9 @@ internal sealed class SplitHost : IAsyncDisposable
     /// <summary>Process id of our own worker, or null.</summary>
     public int? WorkerProcessId => _workerProcess?.ProcessId;
 
+    /// <summary>The address in use, the emulator's when there is one; null when unsplit.</summary>
+    public PairingLink? PairingLink { get; private set; }
+
     /// <summary>Starts what <paramref name="settings"/> ask for.</summary>
     /// <param name="settings">Which model, where.</param>
     /// <param name="say">Told what is going on.</param>
@@ -155,6 +158,7 @@ internal sealed class SplitHost : IAsyncDisposable
         }
 
         // 4. The worker's word against our file.
+        PairingLink = link;
         say($"connecting to {link.Address}");
         _link = new GrpcLink(link);
         Worker = await _link.DescribeAsync(cancellationToken);
