@@ -56,7 +56,6 @@ internal static class Failure
     {
         WireErrorCode.Unauthorized => "take the link afresh from the worker: it prints the current one when it starts",
         WireErrorCode.QuotaExceeded or WireErrorCode.Busy when error.RetryAfterMs > 0 => $"try again in {error.RetryAfterMs / 1000.0:0.#} s",
-        WireErrorCode.UnsupportedLayers => "choose --head and --tail so that the worker holds all layers between them",
         _ => null,
     };
 
