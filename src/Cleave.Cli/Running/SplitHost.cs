@@ -1,5 +1,4 @@
 using System.Net;
-using Cleave.Cli.Terminal;
 using Cleave.Compute;
 using Cleave.Inference;
 using Cleave.Inference.Decoding;
@@ -30,17 +29,19 @@ internal sealed class SplitHost : IAsyncDisposable
     private static readonly TimeSpan OwnWorkerPatience = TimeSpan.FromSeconds(10);
 
     private readonly SplitSettings _settings;
-    private readonly StatusLine _status;
+    private readonly Action<string> _say;
+    private readonly Action<string> _interject;
     private readonly int _sessionTokens;
     private readonly List<WanEmulator> _wans = [];
     private readonly List<ILink> _links = [];
     private WorkerProcess? _workerProcess;
     private WorkerRoster? _roster;
 
-    private SplitHost(SplitSettings settings, TrustedModel model, StatusLine status)
+    private SplitHost(SplitSettings settings, TrustedModel model, Action<string> say, Action<string> interject)
     {
         _settings = settings;
-        _status = status;
+        _say = say;
+        _interject = interject;
         Model = model;
         _sessionTokens = ContextTokens(settings, model.Config) + DraftRows;
     }
@@ -56,9 +57,10 @@ internal sealed class SplitHost : IAsyncDisposable
 
     /// <summary>Starts what <paramref name="settings"/> ask for.</summary>
     /// <param name="settings">Which model, where.</param>
-    /// <param name="status">Told what is going on.</param>
+    /// <param name="say">Told what is going on.</param>
     /// <param name="cancellationToken">Gives up; nothing is left running.</param>
-    public static async Task<SplitHost> StartAsync(SplitSettings settings, StatusLine status, CancellationToken cancellationToken)
+    /// <param name="interject">Told what befalls a session later on, while text may be half written; null says it too.</param>
+    public static async Task<SplitHost> StartAsync(SplitSettings settings, Action<string> say, CancellationToken cancellationToken, Action<string>? interject = null)
     {
         // 1. The model and the cut.
         IModelSource source = ModelSource.Open(settings.ModelPath);
@@ -74,14 +76,14 @@ internal sealed class SplitHost : IAsyncDisposable
             // 2. The worker starts while head and tail load.
             if (settings is { Cut: { } cut, Workers: [] })
             {
-                status.Say("starting a worker process");
+                say("starting a worker process");
                 starting = WorkerProcess.StartAsync(settings.ModelPath, cut.MiddleRange(source.Config.Layers), cancellationToken);
             }
 
             int kvTokens = settings.Sessions * (ContextTokens(settings, source.Config) + DraftRows);
             TrustedModel model = await Task.Run(
                 () => TrustedModel.Load(source, TokenizerLoader.Load(source), new CpuDevice(), settings.Cut, kvTokens), cancellationToken);
-            host = new SplitHost(settings, model, status);
+            host = new SplitHost(settings, model, say, interject ?? say);
             if (settings.Cut is not null)
             {
                 host._workerProcess = starting is null ? null : await starting;
@@ -111,12 +113,15 @@ internal sealed class SplitHost : IAsyncDisposable
     }
 
     /// <summary>Opens a conversation with a decoder of its own.</summary>
-    public async Task<TextGenerator> OpenAsync(string decoder, CancellationToken cancellationToken)
+    /// <param name="decoder">Its name.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="configure">Changes the drafter's settings, or null.</param>
+    public async Task<TextGenerator> OpenAsync(string decoder, CancellationToken cancellationToken, Func<DrafterContext, DrafterContext>? configure = null)
     {
         (IMiddle middle, int tokens) = _roster is null
             ? (Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens), _sessionTokens)
             : await OpenRemoteAsync(_roster, cancellationToken);
-        var generator = new TextGenerator(new SplitSession(Model, middle, tokens), DecoderCatalog.Create(decoder, new DrafterContext()));
+        var generator = new TextGenerator(new SplitSession(Model, middle, tokens), DecoderCatalog.Create(decoder, configure?.Invoke(new DrafterContext()) ?? new DrafterContext()));
         await generator.PrepareAsync(cancellationToken);
         return generator;
     }
@@ -164,13 +169,13 @@ internal sealed class SplitHost : IAsyncDisposable
 
     private async Task<(IMiddle Middle, int Tokens)> OpenRemoteAsync(WorkerRoster roster, CancellationToken cancellationToken)
     {
-        _status.Say("connecting to " + string.Join(", ", _links.Select(static link => link.Name)));
+        _say("connecting to " + string.Join(", ", _links.Select(static link => link.Name)));
         Worker worker = await roster.PickAsync(avoid: null, cancellationToken);
 
         // A worker of our own reads our own file: what it says of it is no news.
         foreach (string notice in _workerProcess is null ? worker.Description.Notices : [])
         {
-            _status.Note("the worker says: " + notice);
+            _interject("the worker says: " + notice);
         }
 
         int tokens = Math.Min(_sessionTokens, worker.Description.Limits.MaxKvTokensPerSession);
@@ -180,7 +185,7 @@ internal sealed class SplitHost : IAsyncDisposable
             WireType = _settings.Wire,
             HiddenSize = Model.Config.HiddenSize,
             MaxTokens = tokens,
-            Events = what => _status.Interject(what.Message),
+            Events = what => _interject(what.Message),
         };
         if (_workerProcess is not null)
         {

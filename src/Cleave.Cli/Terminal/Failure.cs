@@ -1,7 +1,10 @@
 using System.CommandLine;
 using System.Net.Sockets;
+using Cleave.Inference;
 using Cleave.Models;
 using Cleave.Protocol;
+using Cleave.Tokenization;
+using Cleave.Tokenization.ChatTemplates;
 
 namespace Cleave.Cli.Terminal;
 
@@ -21,7 +24,8 @@ internal static class Failure
             case WireException wire:
                 Say(wire.Message, Remedy(wire.Error));
                 return ExitCode.Failed;
-            case ModelFormatException or FormatException or IOException or UnauthorizedAccessException or SocketException:
+            case ModelFormatException or TokenizerFormatException or ChatTemplateException or InferenceException or FormatException or IOException
+                or UnauthorizedAccessException or SocketException:
                 Say(exception.Message, null);
                 return ExitCode.Failed;
             default:
