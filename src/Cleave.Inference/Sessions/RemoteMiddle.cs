@@ -20,7 +20,8 @@ public sealed class RemoteMiddle : IMiddle
     private readonly byte[] _payload;
     private readonly float[] _hidden;
     private readonly StepRow[] _rows;
-    private Task<WorkerFrame?>? _receiving;
+    private Task<(WorkerFrame? Frame, long ArrivedAt)>? _receiving;
+    private long _arrivedAt;
     private ulong _seq;
     private ulong _received;
 
@@ -109,11 +110,26 @@ public sealed class RemoteMiddle : IMiddle
     }
 
     /// <inheritdoc />
+    public bool ReplyReady
+    {
+        get
+        {
+            if (_pending.Count == 0)
+            {
+                return false;
+            }
+
+            _receiving ??= ReceiveStampedAsync();
+            return _receiving.IsCompleted;
+        }
+    }
+
+    /// <inheritdoc />
     public async ValueTask<MiddleReply> ReceiveAsync(CancellationToken cancellationToken)
     {
         RowsFrame frame = await ReceiveRowsAsync(cancellationToken);
         Pending pending = _pending.Dequeue();
-        double tripMs = Stopwatch.GetElapsedTime(pending.SentAt).TotalMilliseconds;
+        double tripMs = Stopwatch.GetElapsedTime(pending.SentAt, _arrivedAt).TotalMilliseconds;
         long started = Stopwatch.GetTimestamp();
         if (frame.RowIds.Length != pending.RowIds.Length || !frame.RowIds.Span.SequenceEqual(pending.RowIds))
         {
@@ -196,8 +212,8 @@ public sealed class RemoteMiddle : IMiddle
     /// <summary>The next frame. A caller that gives up leaves the receive running for the next caller.</summary>
     private async ValueTask<WorkerFrame> NextAsync(CancellationToken cancellationToken)
     {
-        _receiving ??= _stream.ReceiveAsync(_lifetime.Token).AsTask();
-        WorkerFrame? frame = await _receiving.WaitAsync(cancellationToken);
+        _receiving ??= ReceiveStampedAsync();
+        (WorkerFrame? frame, _arrivedAt) = await _receiving.WaitAsync(cancellationToken);
         _receiving = null;
         return frame switch
         {
@@ -205,6 +221,13 @@ public sealed class RemoteMiddle : IMiddle
             ErrorFrame error => throw new WireException(error.Error),
             _ => frame,
         };
+    }
+
+    /// <summary>Notes when the frame came: the caller may be drafting at that time.</summary>
+    private async Task<(WorkerFrame? Frame, long ArrivedAt)> ReceiveStampedAsync()
+    {
+        WorkerFrame? frame = await _stream.ReceiveAsync(_lifetime.Token);
+        return (frame, Stopwatch.GetTimestamp());
     }
 
     private static WireException Broken(string message) => new(new WireError(WireErrorCode.Malformed, message, SessionSurvives: false));
