@@ -18,8 +18,20 @@ public sealed record GenerationStatistics
     /// <summary>Tokens generated.</summary>
     public required int Tokens { get; init; }
 
-    /// <summary>Decoding round trips.</summary>
+    /// <summary>
+    /// Dependent decoding round trips: frames sent because the newest token's row was not on its way. Without pipelining every
+    /// frame is one.
+    /// </summary>
     public required int RoundTrips { get; init; }
+
+    /// <summary>Decoding frames sent, those sent ahead included.</summary>
+    public required int Frames { get; init; }
+
+    /// <summary>Rows in them.</summary>
+    public required long RowsSent { get; init; }
+
+    /// <summary>Nodes the drafter was asked about.</summary>
+    public required long NodesDrafted { get; init; }
 
     /// <summary>From the call to the first token.</summary>
     public required double TimeToFirstTokenMs { get; init; }
@@ -42,7 +54,13 @@ public sealed record GenerationStatistics
     /// <summary>Where the time went.</summary>
     public required SessionTimings Timings { get; init; }
 
-    /// <summary>Every decoding round trip.</summary>
+    /// <summary>What a step costs, as estimated at the end.</summary>
+    public required CostEstimates Costs { get; init; }
+
+    /// <summary>Candidates proposed and accepted by drafter and rank, over the session so far.</summary>
+    public required IReadOnlyList<AcceptanceRate> AcceptanceRates { get; init; }
+
+    /// <summary>Every verdict.</summary>
     public required IReadOnlyList<StepRecord> Steps { get; init; }
 
     /// <summary>Tokens per second from the first to the last; the first round trip's tokens start the clock.</summary>
@@ -50,6 +68,9 @@ public sealed record GenerationStatistics
 
     /// <summary>Tokens per decoding round trip.</summary>
     public double TokensPerRoundTrip => RoundTrips == 0 ? 0 : (double)Tokens / RoundTrips;
+
+    /// <summary>Rows sent per token.</summary>
+    public double RowsPerToken => Tokens == 0 ? 0 : (double)RowsSent / Tokens;
 
     private int FirstStepTokens => Steps.Count == 0 ? 0 : Math.Min(Tokens, Steps[0].Tokens);
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Cleave.Inference.Decoding;
 using Cleave.Inference.Sampling;
@@ -11,6 +10,7 @@ public sealed class TextGenerator : IAsyncDisposable
 {
     private readonly SplitSession _session;
     private readonly IDrafter _drafter;
+    private readonly AcceptanceModel _acceptance = new();
     private StepCosts? _costs;
 
     /// <summary>Takes ownership of both.</summary>
@@ -39,11 +39,11 @@ public sealed class TextGenerator : IAsyncDisposable
     {
         // 1. Check, and find what the session already holds. The last prompt token always starts the first step.
         Check(prompt, options);
-        long started = Stopwatch.GetTimestamp();
+        long started = _session.Clock.GetTimestamp();
         await PrepareAsync(cancellationToken);
         int reused = CommonPrefix(prompt.Span[..^1], _session.CommittedTokens);
         SessionTimings before = _session.Timings.Snapshot();
-        (long up, long down, int trips) = (_session.Middle.BytesUp, _session.Middle.BytesDown, _session.RoundTrips);
+        (long up, long down, int frames, long rows) = (_session.Middle.BytesUp, _session.Middle.BytesDown, _session.FramesSent, _session.RowsSent);
         await _session.TruncateAsync(reused, cancellationToken);
 
         // 2. Send the rest of the prompt.
@@ -53,7 +53,7 @@ public sealed class TextGenerator : IAsyncDisposable
         var history = new TokenHistory();
         history.AddPrompt(prompt.Span);
         var sampler = new Sampler(options.Sampling, _session.Model.Tokenizer.VocabularySize);
-        var decoder = new TreeDecoder(_session, _drafter, sampler, history, _costs!, options.Decoding, options.Mask, options.Observer);
+        var decoder = new TreeDecoder(_session, _drafter, sampler, history, _costs!, _acceptance, options.Decoding, options.Mask, options.Observer);
         double firstMs = 0;
         double lastMs = 0;
         int tokens = 0;
@@ -61,7 +61,7 @@ public sealed class TextGenerator : IAsyncDisposable
         {
             await foreach (DecodedToken token in decoder.DecodeAsync(prompt, cancellationToken))
             {
-                lastMs = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+                lastMs = _session.Clock.GetElapsedTime(started).TotalMilliseconds;
                 firstMs = tokens++ == 0 ? lastMs : firstMs;
                 yield return token;
             }
@@ -74,7 +74,10 @@ public sealed class TextGenerator : IAsyncDisposable
                 PromptTokens = prompt.Length,
                 ReusedTokens = reused,
                 Tokens = tokens,
-                RoundTrips = _session.RoundTrips - trips,
+                RoundTrips = decoder.RoundTrips,
+                Frames = _session.FramesSent - frames,
+                RowsSent = _session.RowsSent - rows,
+                NodesDrafted = decoder.NodesDrafted,
                 TimeToFirstTokenMs = firstMs,
                 DecodeMs = lastMs - firstMs,
                 Proposed = decoder.Proposed,
@@ -83,6 +86,8 @@ public sealed class TextGenerator : IAsyncDisposable
                 BytesDown = _session.Middle.BytesDown - down,
                 Timings = _session.Timings.Since(before),
                 Steps = decoder.Steps,
+                Costs = CostEstimates.Of(_costs!),
+                AcceptanceRates = _acceptance.Report(),
             };
         }
     }
@@ -141,7 +146,7 @@ public sealed class TextGenerator : IAsyncDisposable
 
         Array.Sort(pings);
         RttMs = pings[2];
-        _costs = new StepCosts(RttMs + 2, rowMs: 0.5);
+        _costs = new StepCosts(RttMs);
     }
 
     private static int CommonPrefix(ReadOnlySpan<int> prompt, IReadOnlyList<int> committed)

@@ -9,6 +9,9 @@ public sealed record DecodingOptions
     /// <summary>Most rows in a step.</summary>
     public int MaxRowsPerStep { get; init; } = 64;
 
+    /// <summary>Most rows that may be on their way at once.</summary>
+    public int MaxRowsInFlight { get; init; } = 256;
+
     /// <summary>Rows per prompt chunk.</summary>
     public int PrefillChunkRows { get; init; } = 128;
 
@@ -17,4 +20,13 @@ public sealed record DecodingOptions
 
     /// <summary>A fixed path-probability threshold in place of the node rule; null follows the rule.</summary>
     public double? Threshold { get; init; }
+
+    /// <summary>Rows a pipelined frame aims at: fewer answer sooner, more cost less each.</summary>
+    public int FrameRows { get; init; } = 16;
+
+    /// <summary>
+    /// Share of a row's cost that one sent ahead is charged: it uses time in which the link and the worker would have idled, and
+    /// delays others only now and then.
+    /// </summary>
+    public double AheadCost { get; init; } = 0.3;
 }

@@ -24,11 +24,23 @@ public struct DraftNode
     /// <summary>Row id once sent, 0 before.</summary>
     public ulong RowId;
 
-    /// <summary>Which drafter proposed it.</summary>
-    public byte Source;
+    /// <summary>Which drafter proposed it first.</summary>
+    public DraftSource Source;
 
     /// <summary>Rank among that drafter's guesses for the parent.</summary>
     public ushort Rank;
+
+    /// <summary>What a draft model says of it: probability given the parent, 0 when it does not propose it.</summary>
+    public float ModelClaim;
+
+    /// <summary>The most any lookup (suffix, n-gram, pool) says of it, 0 when none proposes it.</summary>
+    public float LookupClaim;
+
+    /// <summary>True once a draft model was asked for this node's children.</summary>
+    public bool ModelAsked;
+
+    /// <summary>Sum of what lookups say of this node's children.</summary>
+    public float LookupMass;
 
     /// <summary>True once the drafter was asked for its children.</summary>
     public bool Expanded;

@@ -27,49 +27,93 @@ public sealed class DraftTree
     public void Reset(int rootToken)
     {
         Count = 0;
-        Append(new DraftNode { Token = rootToken, Parent = -1, PathProbability = 1, Serial = _nextSerial++ });
+        Append(new DraftNode { Token = rootToken, Parent = -1, Probability = 1, PathProbability = 1, Serial = _nextSerial++ });
     }
 
+    /// <summary>Turns claims into probabilities; null takes claims as they are.</summary>
+    public AcceptanceModel? Acceptance { get; set; }
+
     /// <summary>
-    /// Adds a candidate after <paramref name="parent"/>, or raises the probability of one already there. Returns its index, -1 when
-    /// its path probability is under <paramref name="threshold"/>.
+    /// Adds a candidate after <paramref name="parent"/>, or joins what is claimed of it with what is known already. Returns its
+    /// index, -1 when its path probability is under <paramref name="threshold"/>.
     /// </summary>
     /// <param name="parent">Index of the parent.</param>
     /// <param name="token">The guess.</param>
-    /// <param name="probability">Estimated probability that the token follows its parent, given that the parent is right.</param>
+    /// <param name="claim">The drafter's probability that the token follows its parent, given that the parent is right.</param>
     /// <param name="threshold">Path probability under which a node is not worth its row.</param>
-    /// <param name="source">Which drafter says so (index among those in use).</param>
+    /// <param name="source">Which drafter says so.</param>
     /// <param name="rank">Its rank among the drafter's guesses for this parent.</param>
-    public int Add(int parent, int token, double probability, double threshold, int source = 0, int rank = 0)
+    public int Add(int parent, int token, double claim, double threshold, DraftSource source, int rank = 0)
     {
-        double path = _nodes[parent].PathProbability * probability;
+        int known = FindChild(parent, token);
+        DraftNode node = known >= 0 ? _nodes[known] : new DraftNode { Token = token, Parent = parent, Source = source, Rank = (ushort)rank };
+        if (source == DraftSource.Model)
+        {
+            node.ModelClaim = (float)claim;
+        }
+        else
+        {
+            node.LookupClaim = Math.Max(node.LookupClaim, (float)claim);
+        }
+
+        node.Probability = Acceptance?.Estimate(node, _nodes[parent]) ?? Math.Max(node.Probability, claim);
+        node.PathProbability = _nodes[parent].PathProbability * node.Probability;
+        if (known >= 0)
+        {
+            _nodes[known] = node;
+            return known;
+        }
+
+        return node.PathProbability < threshold || _nodes[parent].Depth >= MaxDepth ? -1 : AddChild(node);
+    }
+
+    /// <summary>Adds a node that is computed and never accepted, whatever else its parent has.</summary>
+    public int AddWindow(int parent, int token) => AddChild(new DraftNode
+    {
+        Token = token, Parent = parent, Probability = 1, PathProbability = 1, Source = DraftSource.Window, WindowOnly = true, Expanded = true,
+    });
+
+    /// <summary>Estimates the children of <paramref name="parent"/> anew, once everybody has been asked.</summary>
+    public void Settle(int parent)
+    {
         for (int child = _nodes[parent].FirstChild; child > 0; child = _nodes[child].NextSibling)
         {
-            if (_nodes[child].Token == token)
+            if (Acceptance is not null && !_nodes[child].WindowOnly && _nodes[child].Source != DraftSource.Certain)
             {
-                if (path > _nodes[child].PathProbability)
-                {
-                    _nodes[child].PathProbability = path;
-                    _nodes[child].Probability = probability;
-                }
-
-                return child;
+                _nodes[child].Probability = Acceptance.Estimate(_nodes[child], _nodes[parent]);
+                _nodes[child].PathProbability = _nodes[parent].PathProbability * _nodes[child].Probability;
             }
         }
+    }
 
-        if (path < threshold || _nodes[parent].Depth >= MaxDepth)
+    /// <summary>What lookup says of the children of <paramref name="parent"/>: the sum of its claims, and the best estimate.</summary>
+    public (double Mass, double Best) LookupOf(int parent)
+    {
+        (double mass, double best) = (0, 0);
+        for (int child = _nodes[parent].FirstChild; child > 0; child = _nodes[child].NextSibling)
         {
-            return -1;
+            mass += _nodes[child].LookupClaim;
+            best = _nodes[child].WindowOnly ? best : Math.Max(best, _nodes[child].Probability);
         }
 
-        return AddChild(parent, token, probability, path, source, rank);
+        return (mass, best);
     }
-    /// <summary>Index of the child of <paramref name="parent"/> that holds <paramref name="token"/>, -1 when there is none.</summary>
+
+    /// <summary>Tells the acceptance model which child of <paramref name="parent"/> was right.</summary>
+    public void Learn(int parent, int token)
+    {
+        for (int child = _nodes[parent].FirstChild; child > 0 && Acceptance is not null; child = _nodes[child].NextSibling)
+        {
+            Acceptance.Observe(_nodes[child], _nodes[parent], _nodes[child].Token == token);
+        }
+    }
+
+    /// <summary>Index of the candidate <paramref name="token"/> after <paramref name="parent"/>, -1 when there is none.</summary>
     public int FindChild(int parent, int token)
     {
         for (int child = _nodes[parent].FirstChild; child > 0; child = _nodes[child].NextSibling)
         {
-            if (_nodes[child].Token == token)
+            if (_nodes[child].Token == token && !_nodes[child].WindowOnly)
             {
                 return child;
             }
@@ -80,7 +124,9 @@ public sealed class DraftTree
 
     /// <summary>Adds a certain token after <paramref name="parent"/> that nobody guessed.</summary>
     public int AddCertain(int parent, int token) =>
-        FindChild(parent, token) is var known && known >= 0 && !_nodes[known].WindowOnly ? known : AddChild(parent, token, 1, _nodes[parent].PathProbability, 0, 0);
+        FindChild(parent, token) is var known && known >= 0
+            ? known
+            : AddChild(new DraftNode { Token = token, Parent = parent, Probability = 1, PathProbability = _nodes[parent].PathProbability });
 
     /// <summary>Makes <paramref name="index"/> the root and forgets every node that does not descend from it.</summary>
     public void Reroot(int index)
@@ -90,7 +136,6 @@ public sealed class DraftTree
             _map = new int[_nodes.Length];
         }
 
-        double scale = Math.Max(_nodes[index].PathProbability, double.Epsilon);
         int baseDepth = _nodes[index].Depth;
         int kept = 0;
         for (int i = 0; i < Count; i++)
@@ -106,7 +151,7 @@ public sealed class DraftTree
             DraftNode node = _nodes[i];
             node.Parent = parent;
             node.Depth -= baseDepth;
-            node.PathProbability = i == index ? 1 : Math.Min(1, node.PathProbability / scale);
+            node.PathProbability = i == index || node.WindowOnly ? 1 : _nodes[parent].PathProbability * node.Probability;
             node.FirstChild = 0;
             node.NextSibling = 0;
             _nodes[kept] = node;
@@ -122,21 +167,13 @@ public sealed class DraftTree
         Count = kept;
     }
 
-    private int AddChild(int parent, int token, double probability, double path, int source, int rank)
+    private int AddChild(DraftNode node)
     {
-        int index = Append(new DraftNode
-        {
-            Token = token,
-            Parent = parent,
-            Depth = _nodes[parent].Depth + 1,
-            Probability = probability,
-            PathProbability = path,
-            Serial = _nextSerial++,
-            Source = (byte)source,
-            Rank = (ushort)rank,
-            NextSibling = _nodes[parent].FirstChild,
-        });
-        _nodes[parent].FirstChild = index;
+        node.Depth = _nodes[node.Parent].Depth + 1;
+        node.Serial = _nextSerial++;
+        node.NextSibling = _nodes[node.Parent].FirstChild;
+        int index = Append(node);
+        _nodes[node.Parent].FirstChild = index;
         return index;
     }
 

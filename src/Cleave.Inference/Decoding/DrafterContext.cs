@@ -3,6 +3,9 @@ namespace Cleave.Inference.Decoding;
 /// <summary>What drafters are made from.</summary>
 public sealed record DrafterContext
 {
+    /// <summary>A small model that drafts, or null when there is none. Shared by drafters; stays its owner's.</summary>
+    public DraftModel? DraftModel { get; init; }
+
     /// <summary>Shortest key of prompt lookup; 1 reproduces the paper's setting.</summary>
     public int NgramMinKey { get; init; } = 2;
 

@@ -1,3 +1,5 @@
+using Cleave.Inference.Sampling;
+
 namespace Cleave.Inference.Decoding;
 
 /// <summary>
@@ -8,6 +10,11 @@ public interface IDrafter : IDisposable
 {
     /// <summary>"ngram", "suffix", "draft", ...</summary>
     string Name { get; }
+
+    /// <summary>Tells how tokens will be chosen, before <see cref="Begin"/>: a drafter may share the noise.</summary>
+    void UseSampling(SamplingOptions sampling)
+    {
+    }
 
     /// <summary>Starts a generation. tokens: everything certain, the tree's root last. A prefix seen before may be reused.</summary>
     void Begin(ReadOnlySpan<int> tokens, DraftTree tree);
@@ -31,6 +38,12 @@ public interface IDrafter : IDisposable
     void Observe(DraftTree tree, ReadOnlySpan<int> rows, Func<int, int> choose)
     {
     }
+
+    /// <summary>True when rows may be sent while others are on their way (<see cref="PipelinedDrafter"/>).</summary>
+    bool Pipelines => false;
+
+    /// <summary>True when <see cref="Expand"/> takes time worth weighing (a model runs), false when it is a lookup.</summary>
+    bool IsCostly => false;
 
     /// <summary>True when <see cref="Observe"/> must see every row's choice.</summary>
     bool ObservesRows => false;

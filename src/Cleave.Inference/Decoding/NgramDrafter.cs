@@ -71,7 +71,7 @@ public sealed class NgramDrafter : IDrafter
             int node = 0;
             for (int i = 0; i < _chain && follower + i < tokens.Length; i++)
             {
-                node = tree.Add(node, tokens[follower + i], probability, threshold, rank: i);
+                node = tree.Add(node, tokens[follower + i], probability, threshold, DraftSource.Ngram, i);
                 if (node < 0)
                 {
                     break;

@@ -1,67 +1,72 @@
+using Cleave.Inference.Sessions;
+
 namespace Cleave.Inference.Decoding;
 
 /// <summary>
-/// Online estimate of what a step costs: T = base + rows * row (milliseconds), by recursive least squares with forgetting, and
-/// of the tokens it brings. The node rule follows: one more row is worth sending iff its path probability exceeds
-/// (tokens / T) * row, the tokens the time it takes would have brought otherwise.
+/// What a step costs, part by part, estimated online: each part is base + rows * row milliseconds. The node rule follows:
+/// one more row is worth sending iff its path probability exceeds the tokens that the time it takes would have brought
+/// otherwise (docs/decisions, "The node rule").
 /// </summary>
 public sealed class StepCosts
 {
-    private const double Forgetting = 0.97;
-    private double _weight;
-    private double _meanRows;
-    private double _meanMs;
-    private double _varianceRows;
-    private double _covariance;
+    private const double Forgetting = 0.93;
+    private double _tokens;
+    private double _milliseconds;
 
-    /// <param name="baseMs">First guess of a one-row step, usually the measured round trip.</param>
-    /// <param name="rowMs">First guess of one more row.</param>
-    public StepCosts(double baseMs, double rowMs)
+    /// <param name="rttMs">Measured round trip of an empty frame.</param>
+    public StepCosts(double rttMs)
     {
-        BaseMs = Math.Max(baseMs, 0.2);
-        RowMs = rowMs;
+        Link = new LinearCost(rttMs, 0.1);
 
-        // The guess counts like a few steps of 1 and 33 rows.
-        ObserveTime(1, BaseMs + RowMs, 2);
-        ObserveTime(33, BaseMs + (33 * RowMs), 2);
+        // Before the first verdict: two tokens a step, counted like a few steps.
+        _milliseconds = 4 * StepMs(8);
+        _tokens = 8;
     }
 
-    /// <summary>Time of a step without rows.</summary>
-    public double BaseMs { get; private set; }
+    /// <summary>Head compute.</summary>
+    public LinearCost Head { get; } = new(0.5, 0.1);
 
-    /// <summary>Time of one more row.</summary>
-    public double RowMs { get; private set; }
+    /// <summary>The link both ways: base is the round trip, row the time of one row's bytes up and down.</summary>
+    public LinearCost Link { get; }
 
-    /// <summary>Tokens a step brings, recently.</summary>
-    public double TokensPerStep { get; private set; } = 1.5;
+    /// <summary>Worker compute.</summary>
+    public LinearCost Worker { get; } = new(2, 0.4);
 
-    /// <summary>Path probability under which a node is not worth its row, for a step of about <paramref name="rows"/> rows.</summary>
-    public double Threshold(int rows) => TokensPerStep / (BaseMs + (rows * RowMs)) * RowMs;
+    /// <summary>Tail compute, per row walked.</summary>
+    public LinearCost Tail { get; } = new(1, 0.15);
 
-    /// <summary>Learns from a finished step.</summary>
-    public void Observe(int rows, double milliseconds, int tokens)
+    /// <summary>Drafting, per node asked for its children.</summary>
+    public LinearCost Draft { get; } = new(0.5, 0.1);
+
+    /// <summary>Tokens a millisecond brings, recently.</summary>
+    public double TokensPerMs => Math.Max(_tokens / Math.Max(_milliseconds, 1e-3), 1 / StepMs(1));
+
+    /// <summary>Marginal time of one more row in a step.</summary>
+    public double RowMs => Head.RowMs + Link.RowMs + Worker.RowMs;
+
+    /// <summary>Path probability under which a node is not worth its row.</summary>
+    public double Threshold => Math.Clamp(TokensPerMs * RowMs, 1e-4, 0.9);
+
+    /// <summary>Predicted time of a step of <paramref name="rows"/> rows, drafting not counted.</summary>
+    public double StepMs(int rows) => Head.Of(rows) + Link.Of(rows) + Worker.Of(rows) + Tail.Of(1);
+
+    /// <summary>Learns from an answered step.</summary>
+    public void Observe(in StepTiming step)
     {
-        // A stall says nothing about rows: bound what one step may teach.
-        double expected = BaseMs + (rows * RowMs);
-        ObserveTime(rows, Math.Min(milliseconds, 3 * expected), 1);
-        TokensPerStep += 0.08 * (tokens - TokensPerStep);
-    }
+        Head.Observe(step.Rows, step.HeadMs);
+        Worker.Observe(step.Rows, step.WorkerMs);
 
-    private void ObserveTime(double rows, double milliseconds, double weight)
-    {
-        _weight = (_weight * Forgetting) + weight;
-        double share = weight / _weight;
-        double deltaRows = rows - _meanRows;
-        double deltaMs = milliseconds - _meanMs;
-        _meanRows += share * deltaRows;
-        _meanMs += share * deltaMs;
-        _varianceRows = (1 - share) * (_varianceRows + (share * deltaRows * deltaRows));
-        _covariance = (1 - share) * (_covariance + (share * deltaRows * deltaMs));
-        if (_varianceRows > 1)
+        // Frames on the link before it delay a step; only one that had it almost to itself tells what the link costs.
+        if (step.RowsAhead <= step.Rows)
         {
-            RowMs = Math.Clamp(_covariance / _varianceRows, 0.01, 50);
+            Link.Observe(step.Rows, step.LinkMs + step.CodecMs);
         }
+    }
 
-        BaseMs = Math.Max(0.05, _meanMs - (_meanRows * RowMs));
+    /// <summary>Learns from a verdict: tokens made certain, and the time since the verdict before.</summary>
+    public void ObserveVerdict(int tokens, double milliseconds)
+    {
+        _tokens = (_tokens * Forgetting) + tokens;
+        _milliseconds = (_milliseconds * Forgetting) + Math.Min(milliseconds, 4 * StepMs(32));
     }
 }

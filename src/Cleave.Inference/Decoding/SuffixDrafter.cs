@@ -111,7 +111,7 @@ public sealed class SuffixDrafter : IDrafter
                     double probability = left * trust * _automaton.Occurrences(next) / total;
                     if (probability * tree[node].PathProbability >= threshold && tree.FindChild(node, token) < 0)
                     {
-                        tree.Add(node, token, probability, threshold, rank: rank++);
+                        tree.Add(node, token, probability, threshold, DraftSource.Suffix, rank++);
                     }
                 }
 

@@ -1,5 +1,5 @@
-using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Cleave.Inference.Sampling;
 using Cleave.Inference.Sessions;
 
@@ -7,18 +7,21 @@ namespace Cleave.Inference.Decoding;
 
 /// <summary>
 /// The one decoding loop. Every strategy is a drafter that grows a tree; this loop sends it, walks it with the model's own
-/// choices, and commits the path. A step:
+/// choices, and commits the path. A round:
 /// <list type="number">
-/// <item>grow the tree under the node rule;</item>
-/// <item>send the nodes not yet sent, the root first;</item>
-/// <item>receive;</item>
+/// <item>if the root's row is not on its way: grow the tree under the node rule and send it, the root first;</item>
+/// <item>until the root's row is back, use the wait: draft further, and (pipelined) send what that brings;</item>
 /// <item>walk from the root: the sampler chooses a token after each row; while the tree holds it and its row is here, go on;</item>
-/// <item>commit the rows walked, tell the drafter, reroot the tree at the first token without a row.</item>
+/// <item>commit the rows walked, tell the drafter, reroot the tree at the first token whose row is not here.</item>
 /// </list>
-/// What is chosen after a row depends on that row alone, so the tokens are those of one-at-a-time decoding.
+/// What is chosen after a row depends on that row alone, so the tokens are those of one-at-a-time decoding, whatever was drafted,
+/// sent or late. Rows of a branch that died on its way are ignored when they come.
 /// </summary>
 public sealed class TreeDecoder
 {
+    /// <summary>Rows worth a place in the tail's batch: the walk goes there next with at least this probability.</summary>
+    private const double WorthEvaluating = 0.16;
+
     private readonly SplitSession _session;
     private readonly IDrafter _drafter;
     private readonly Sampler _sampler;
@@ -26,41 +29,50 @@ public sealed class TreeDecoder
     private readonly DecodingOptions _options;
     private readonly ITokenObserver? _observer;
     private readonly DraftTree _tree = new();
+    private readonly TreeGrowth _growth;
+    private readonly FrameTimeline _timeline;
+    private readonly TimeProvider _clock;
     private readonly List<int> _path = [];
     private readonly List<DecodedToken> _decoded = [];
     private readonly List<ulong> _rowIds = [];
-    private int[] _frontier = new int[64];
-    private int[] _stepNodes = new int[64];
-    private int[] _stepTokens = new int[64];
-    private ulong[] _stepParents = new ulong[64];
+    private readonly StepFrame _frame = new();
+    private double[] _reach = new double[64];
     private ITokenMask? _mask;
+    private double _stallDraftMs;
+    private int _frames;
+    private int _rowsSent;
 
     /// <param name="session">Already truncated to the prefix the prompt shares with it.</param>
     /// <param name="drafter">Guesses.</param>
     /// <param name="sampler">Chooses.</param>
     /// <param name="history">Holds the prompt's tokens.</param>
     /// <param name="costs">Estimates, kept across generations of a session.</param>
+    /// <param name="acceptance">Calibration of what the drafter claims, kept likewise.</param>
     /// <param name="options">Bounds.</param>
     /// <param name="mask">Tokens allowed at the start, or null for all.</param>
     /// <param name="observer">Sees logits, or null.</param>
     public TreeDecoder(
-        SplitSession session, IDrafter drafter, Sampler sampler, TokenHistory history, StepCosts costs, DecodingOptions options,
-        ITokenMask? mask = null, ITokenObserver? observer = null)
+        SplitSession session, IDrafter drafter, Sampler sampler, TokenHistory history, StepCosts costs, AcceptanceModel acceptance,
+        DecodingOptions options, ITokenMask? mask = null, ITokenObserver? observer = null)
     {
         _session = session;
         _drafter = drafter;
         _sampler = sampler;
         _history = history;
         Costs = costs;
+        _tree.Acceptance = acceptance;
         _options = options;
         _mask = mask;
         _observer = observer;
+        _clock = session.Clock;
+        _growth = new TreeGrowth(_tree, drafter, costs, _clock);
+        _timeline = new FrameTimeline(costs);
     }
 
     /// <summary>Cost estimates in use.</summary>
     public StepCosts Costs { get; }
 
-    /// <summary>Every step so far.</summary>
+    /// <summary>Every verdict so far.</summary>
     public List<StepRecord> Steps { get; } = [];
 
     /// <summary>Draft rows sent so far.</summary>
@@ -69,37 +81,48 @@ public sealed class TreeDecoder
     /// <summary>Draft rows whose token was right.</summary>
     public long Accepted { get; private set; }
 
+    /// <summary>Dependent round trips so far: frames sent because the newest token's row was not on its way.</summary>
+    public int RoundTrips { get; private set; }
+
+    /// <summary>Nodes the drafter was asked about so far.</summary>
+    public long NodesDrafted => _growth.NodesAsked;
+
     /// <summary>
     /// Generates after <paramref name="prompt"/>, whose committed prefix the session already holds and whose rest is sent by
     /// <see cref="SplitSession.PrefillAsync"/> before the call, all but the last token.
     /// </summary>
     public async IAsyncEnumerable<DecodedToken> DecodeAsync(ReadOnlyMemory<int> prompt, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        long started = _clock.GetTimestamp();
         _tree.Reset(prompt.Span[^1]);
+        _drafter.UseSampling(_sampler.Options);
         _drafter.Begin(prompt.Span, _tree);
+        _session.Timings.DraftMs += _clock.GetElapsedTime(started).TotalMilliseconds;
         int generated = 0;
         int limit = Math.Min(_options.MaxTokens, Math.Min(_session.MaxTokens, _session.Model.Config.ContextLength) - prompt.Length + 1);
+        double draftedMs = 0;
         bool ended = false;
         while (!ended && generated < limit)
         {
-            // 1. Grow.
-            long started = Stopwatch.GetTimestamp();
-            Grow(limit - generated);
-            double draftMs = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
-            _session.Timings.DraftMs += draftMs;
-
-            // 2. Send.
-            int rows = CollectUnsent();
-            await _session.SubmitAsync(_stepTokens.AsMemory(0, rows), _stepParents.AsMemory(0, rows), cancellationToken);
-
-            // 3. Receive.
-            await _session.ReceiveAsync(cancellationToken);
-            if (_drafter.ObservesRows)
+            // 1. Grow and send.
+            _tree.MaxDepth = limit - generated - 1;
+            if (_tree[0].RowId == 0)
             {
-                await ObserveAsync(rows, cancellationToken);
+                await StartRoundAsync(cancellationToken);
             }
 
-            // 4. Walk.
+            // 2. Use the wait.
+            while (!IsHere(0))
+            {
+                await UseWaitAsync(cancellationToken);
+            }
+
+            if (_drafter.ObservesRows)
+            {
+                await ObserveAsync(cancellationToken);
+            }
+
+            // 3. Walk.
             _decoded.Clear();
             _path.Clear();
             _path.Add(0);
@@ -110,19 +133,24 @@ public sealed class TreeDecoder
                 await EvaluateAsync(at, cancellationToken);
                 int token = Choose(at);
                 ended = _options.StopAtEndOfTurn && _session.Model.Tokenizer.IsEndOfTurn(token);
+                _tree.Learn(at, token);
                 int child = _tree.FindChild(at, token);
-                bool drafted = child >= 0 && !_tree[child].WindowOnly && _tree[child].RowId != 0;
-                _path.Add(child >= 0 && !_tree[child].WindowOnly ? child : _tree.AddCertain(at, token));
+                bool drafted = child >= 0 && _tree[child].RowId != 0;
+                _path.Add(child >= 0 ? child : _tree.AddCertain(at, token));
                 _decoded.Add(new DecodedToken(token, drafted, step));
                 Accepted += drafted ? 1 : 0;
                 generated++;
             }
 
-            // 5. Commit.
+            // 4. Commit.
             Commit();
-            double milliseconds = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
-            Steps.Add(new StepRecord(rows, _decoded.Count, milliseconds, draftMs));
-            Costs.Observe(rows, milliseconds, _decoded.Count);
+            double milliseconds = _clock.GetElapsedTime(started).TotalMilliseconds;
+            double draftMs = _growth.TotalMs - draftedMs;
+            (started, draftedMs) = (_clock.GetTimestamp(), _growth.TotalMs);
+            _session.Timings.DraftMs += draftMs;
+            Steps.Add(new StepRecord(_rowsSent, _decoded.Count, milliseconds, draftMs, _stallDraftMs, _frames));
+            (_rowsSent, _stallDraftMs, _frames) = (0, 0, 0);
+            Costs.ObserveVerdict(_decoded.Count, milliseconds);
             foreach (DecodedToken token in _decoded)
             {
                 yield return token;
@@ -130,92 +158,113 @@ public sealed class TreeDecoder
         }
     }
 
-    /// <summary>Adds nodes while the best unexpanded ones are worth a row.</summary>
-    private void Grow(int tokensLeft)
+    /// <summary>Step 1: the root and what is worth going with it. Everything waits for this frame, so time counts in full.</summary>
+    private async ValueTask StartRoundAsync(CancellationToken cancellationToken)
     {
-        int maxRows = Math.Min(_options.MaxRowsPerStep, _session.Middle.MaxRowsPerStep);
-        maxRows = Math.Min(maxRows, _session.MaxTokens - _session.CommittedTokens.Count - _session.LiveRows);
-        _tree.MaxDepth = tokensLeft - 1;
-        double threshold = _options.Threshold ?? Costs.Threshold(Steps.Count == 0 ? 1 : Steps[^1].Rows);
-        while (_tree.Count < maxRows)
+        double threshold = _options.Threshold ?? Costs.Threshold;
+        int maxRows = RowsAllowed();
+        int aim = _drafter.Pipelines && Costs.Link.BaseMs > Costs.Worker.Of(_options.FrameRows) ? Math.Min(maxRows, _options.FrameRows) : maxRows;
+        double before = _growth.TotalMs;
+        while (_frame.Collect(_tree, threshold, maxRows) < aim && _growth.Step(threshold, threshold, _options.Threshold is null ? Costs.TokensPerMs : 0))
         {
-            int count = 0;
-            for (int i = 0; i < _tree.Count && count < _frontier.Length; i++)
+        }
+
+        _stallDraftMs += _growth.TotalMs - before;
+        _frame.Collect(_tree, threshold, maxRows);
+        RoundTrips++;
+        await SendAsync(cancellationToken);
+    }
+
+    /// <summary>Step 2: one piece of drafting, one frame ahead, or one reply.</summary>
+    private async ValueTask UseWaitAsync(CancellationToken cancellationToken)
+    {
+        if (!_session.ReplyReady)
+        {
+            double now = NowMs;
+            double leftMs = _timeline.NextReplyAt - now;
+            double threshold = _options.Threshold ?? Costs.Threshold;
+            double floor = AheadFloor(threshold, leftMs);
+            if (_drafter.Pipelines && floor < 1)
             {
-                if (!_tree[i].Expanded && !_tree[i].WindowOnly && _tree[i].Depth < _tree.MaxDepth && _tree[i].PathProbability >= threshold)
+                int rows = _frame.Collect(_tree, floor, RowsAhead(now));
+                if (rows > 0 && (rows >= _options.FrameRows || !_growth.HasFrontier(floor)) && IsWorthAFrame(leftMs))
                 {
-                    _frontier[count++] = i;
+                    await SendAsync(cancellationToken);
+                    return;
                 }
             }
 
-            if (count == 0)
+            double draftFloor = Math.Min(floor, 0.5 * threshold);
+            if (_drafter.IsCostly && leftMs > Costs.Draft.Of(8) && !_drafter.ObservesRows && _growth.Step(draftFloor, draftFloor, 0))
             {
-                break;
-            }
-
-            int before = _tree.Count;
-            _drafter.Expand(_tree, _frontier.AsSpan(0, count), threshold);
-            for (int i = 0; i < count; i++)
-            {
-                _tree[_frontier[i]].Expanded = true;
-            }
-
-            if (_tree.Count == before)
-            {
-                break;
+                return;
             }
         }
+
+        if (await _session.ReceiveOneAsync(cancellationToken) == 0)
+        {
+            _timeline.Received();
+        }
+
+        Costs.Observe(_session.LastStep);
     }
 
-    /// <summary>Fills the step with unsent nodes, parents first; gives each its row id. At most the step's limit, the likeliest first.</summary>
-    private int CollectUnsent()
+    /// <summary>
+    /// Path probability from which a row is worth sending now rather than after the next reply: it brings its tokens that much
+    /// sooner, and takes a share of its full cost.
+    /// </summary>
+    private double AheadFloor(double threshold, double leftMs)
     {
-        int maxRows = Math.Min(_options.MaxRowsPerStep, _session.Middle.MaxRowsPerStep);
-        double floor = 0;
-        if (_tree.Count > maxRows)
-        {
-            double[] probabilities = new double[_tree.Count];
-            for (int i = 0; i < probabilities.Length; i++)
-            {
-                probabilities[i] = _tree[i].PathProbability;
-            }
-
-            Array.Sort(probabilities);
-            floor = probabilities[^maxRows];
-        }
-
-        int rows = 0;
-        ulong nextId = _session.NextRowId;
-        for (int i = 0; i < _tree.Count && rows < maxRows; i++)
-        {
-            ref DraftNode node = ref _tree[i];
-            bool parentSent = node.Parent < 0 || _tree[node.Parent].RowId != 0;
-            if (node.RowId != 0 || !parentSent || node.PathProbability < floor)
-            {
-                continue;
-            }
-
-            Grow(ref _stepNodes, rows);
-            Grow(ref _stepTokens, rows);
-            if (_stepParents.Length <= rows)
-            {
-                Array.Resize(ref _stepParents, 2 * _stepParents.Length);
-            }
-
-            _stepNodes[rows] = i;
-            _stepTokens[rows] = node.Token;
-            _stepParents[rows] = node.Parent < 0 ? _session.LastCommittedId : _tree[node.Parent].RowId;
-            node.RowId = nextId + (ulong)rows;
-            rows++;
-            Proposed += node.Parent < 0 || node.WindowOnly ? 0 : 1;
-        }
-
-        return rows;
+        double sooner = Math.Min(1, leftMs / Costs.StepMs(_options.FrameRows));
+        return sooner <= 0 ? 1 : Math.Min(1, _options.AheadCost * threshold / sooner);
     }
+
+    /// <summary>A frame has a price of its own (the worker reads all weights for it).</summary>
+    private bool IsWorthAFrame(double leftMs) =>
+        _frame.Mass * Math.Min(1, leftMs / Costs.StepMs(_options.FrameRows))
+        > _options.AheadCost * Costs.TokensPerMs * (Costs.Worker.BaseMs + Costs.Head.BaseMs);
+
+    /// <summary>Rows the worker can do before a frame sent at the next reply would reach it.</summary>
+    private int RowsAhead(double now)
+    {
+        if (_session.StepsInFlight >= _session.Middle.MaxStepsInFlight)
+        {
+            return 0;
+        }
+
+        double idleMs = _timeline.NextReplyAt + (0.5 * Costs.Link.BaseMs) - _timeline.DoneAt(now, 0);
+        double rowMs = Math.Max(Costs.Worker.RowMs, 0.5 * Costs.Link.RowMs);
+        return Math.Clamp((int)(idleMs / Math.Max(rowMs, 1e-3)), 0, Math.Min(RowsAllowed(), 2 * _options.FrameRows));
+    }
+
+    private int RowsAllowed()
+    {
+        int live = _session.LiveRows;
+        int rows = Math.Min(_options.MaxRowsPerStep, _session.Middle.MaxRowsPerStep);
+        rows = Math.Min(rows, Math.Max(1, _options.MaxRowsInFlight - live));
+        return Math.Min(rows, _session.MaxTokens - _session.CommittedTokens.Count - live);
+    }
+
+    private async ValueTask SendAsync(CancellationToken cancellationToken)
+    {
+        _frame.Name(_tree, _session.NextRowId, _session.LastCommittedId);
+        foreach (int node in _frame.Nodes)
+        {
+            Proposed += _tree[node].Parent < 0 || _tree[node].WindowOnly ? 0 : 1;
+        }
+
+        int rows = _frame.Nodes.Length;
+        _rowsSent += rows;
+        _frames++;
+        await _session.SubmitAsync(_frame.Tokens, _frame.Parents, cancellationToken);
+        _timeline.Sent(NowMs, rows);
+    }
+
+    private double NowMs => _clock.GetElapsedTime(0).TotalMilliseconds;
 
     private bool IsHere(int node) => _tree[node].RowId != 0 && _session.HasArrived(_tree[node].RowId);
 
-    /// <summary>Runs the tail over a node and the likeliest path below it, where the walk will probably go next.</summary>
+    /// <summary>Runs the tail over a node and those below it that the walk will probably visit.</summary>
     private async ValueTask EvaluateAsync(int node, CancellationToken cancellationToken)
     {
         if (_session.HasLogits(_tree[node].RowId))
@@ -223,41 +272,45 @@ public sealed class TreeDecoder
             return;
         }
 
-        CollectLikelyPath(node);
-        await _session.EvaluateAsync(_rowIds.ToArray(), cancellationToken);
+        if (_reach.Length < _tree.Count)
+        {
+            _reach = new double[2 * _tree.Count];
+        }
+
+        _rowIds.Clear();
+        for (int i = node; i < _tree.Count; i++)
+        {
+            _reach[i] = i == node ? 1 : _tree[i].Parent < node || _tree[i].WindowOnly ? 0 : _reach[_tree[i].Parent] * _tree[i].Probability;
+            if (_reach[i] >= WorthEvaluating && IsHere(i))
+            {
+                _rowIds.Add(_tree[i].RowId);
+            }
+            else
+            {
+                _reach[i] = 0;
+            }
+        }
+
+        await EvaluateRowsAsync(cancellationToken);
     }
 
-    private void CollectLikelyPath(int node)
+    private async ValueTask EvaluateRowsAsync(CancellationToken cancellationToken)
+    {
+        long started = _clock.GetTimestamp();
+        await _session.EvaluateAsync(_rowIds.ToArray(), cancellationToken);
+        Costs.Tail.Observe(_rowIds.Count, _clock.GetElapsedTime(started).TotalMilliseconds);
+    }
+
+    private async ValueTask ObserveAsync(CancellationToken cancellationToken)
     {
         _rowIds.Clear();
-        double reach = 1;
-        while (node >= 0 && reach > 0.3 && IsHere(node))
+        foreach (int node in _frame.Nodes)
         {
             _rowIds.Add(_tree[node].RowId);
-            int best = -1;
-            for (int child = node + 1; child < _tree.Count; child++)
-            {
-                if (_tree[child].Parent == node && !_tree[child].WindowOnly && (best < 0 || _tree[child].Probability > _tree[best].Probability))
-                {
-                    best = child;
-                }
-            }
-
-            reach *= best < 0 ? 0 : _tree[best].Probability;
-            node = best;
-        }
-    }
-
-    private async ValueTask ObserveAsync(int rows, CancellationToken cancellationToken)
-    {
-        _rowIds.Clear();
-        for (int i = 0; i < rows; i++)
-        {
-            _rowIds.Add(_tree[_stepNodes[i]].RowId);
         }
 
-        await _session.EvaluateAsync(_rowIds.ToArray(), cancellationToken);
-        _drafter.Observe(_tree, _stepNodes.AsSpan(0, rows), node => Sampler.ArgMax(_session.Logits(_tree[node].RowId)));
+        await EvaluateRowsAsync(cancellationToken);
+        _drafter.Observe(_tree, _frame.Nodes, node => Sampler.ArgMax(_session.Logits(_tree[node].RowId)));
     }
 
     /// <summary>The model's token after a node, and what follows from it for the path's history and mask.</summary>
@@ -280,19 +333,8 @@ public sealed class TreeDecoder
             _rowIds.Add(_tree[_path[i]].RowId);
         }
 
-        _session.Commit(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_rowIds));
-        if (_path.Count > 1)
-        {
-            _drafter.Advance(_tree, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_path));
-            _tree.Reroot(_path[^1]);
-        }
-    }
-
-    private static void Grow(ref int[] array, int index)
-    {
-        if (array.Length <= index)
-        {
-            Array.Resize(ref array, 2 * array.Length);
-        }
+        _session.Commit(CollectionsMarshal.AsSpan(_rowIds));
+        _drafter.Advance(_tree, CollectionsMarshal.AsSpan(_path));
+        _tree.Reroot(_path[^1]);
     }
 }

@@ -26,6 +26,9 @@ public interface IMiddle : IAsyncDisposable
     /// <summary>Commits <paramref name="keep"/>, then runs rows. hidden: [rows, hiddenSize] entering the middle.</summary>
     ValueTask SubmitAsync(ReadOnlyMemory<ulong> keep, ReadOnlyMemory<TreeRow> rows, ReadOnlyMemory<float> hidden, CancellationToken cancellationToken);
 
+    /// <summary>False while <see cref="ReceiveAsync"/> would have to wait; true when it would not, or when this middle cannot tell.</summary>
+    bool ReplyReady => true;
+
     /// <summary>The answer to the oldest unanswered step. Its memory is valid until the next call.</summary>
     ValueTask<MiddleReply> ReceiveAsync(CancellationToken cancellationToken);
 

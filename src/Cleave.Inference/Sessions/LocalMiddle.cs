@@ -54,6 +54,9 @@ public sealed class LocalMiddle : IMiddle
     }
 
     /// <inheritdoc />
+    public bool ReplyReady => _replies.Count > 0;
+
+    /// <inheritdoc />
     public ValueTask<MiddleReply> ReceiveAsync(CancellationToken cancellationToken)
     {
         (ulong[] ids, float[] hidden, double computeMs) = _replies.Dequeue();

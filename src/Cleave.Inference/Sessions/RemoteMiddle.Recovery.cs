@@ -229,7 +229,7 @@ public sealed partial class RemoteMiddle
 
         _bytesUpBefore += _stream.BytesSent;
         _bytesDownBefore += _stream.BytesReceived;
-        Task<WorkerFrame?>? receiving = _receiving;
+        Task? receiving = _receiving;
         _receiving = null;
         ILinkStream stream = _stream;
         _stream = null;

@@ -24,7 +24,8 @@ public sealed partial class RemoteMiddle : IMiddle
     private readonly float[] _hidden;
     private Worker _worker;
     private ILinkStream? _stream;
-    private Task<WorkerFrame?>? _receiving;
+    private Task<(WorkerFrame? Frame, long ArrivedAt)>? _receiving;
+    private long _arrivedAt;
     private ReadOnlyMemory<byte> _sessionId;
     private ReadOnlyMemory<byte> _secret;
     private ulong _seq;
@@ -122,11 +123,30 @@ public sealed partial class RemoteMiddle : IMiddle
     }
 
     /// <inheritdoc />
+    public bool ReplyReady
+    {
+        get
+        {
+            if (_pending.Count == 0)
+            {
+                return false;
+            }
+
+            if (_stream is { } stream)
+            {
+                _receiving ??= ReceiveStampedAsync(stream);
+            }
+
+            return _receiving is null or { IsCompleted: true };
+        }
+    }
+
+    /// <inheritdoc />
     public async ValueTask<MiddleReply> ReceiveAsync(CancellationToken cancellationToken)
     {
         RowsFrame frame = await ReceiveRowsAsync(cancellationToken);
         Pending pending = _pending[0];
-        double tripMs = Stopwatch.GetElapsedTime(pending.SentAt).TotalMilliseconds;
+        double tripMs = Stopwatch.GetElapsedTime(pending.SentAt, _arrivedAt).TotalMilliseconds;
         long started = Stopwatch.GetTimestamp();
         if (!Matches(frame.RowIds.Span, pending.Rows))
         {
@@ -231,11 +251,11 @@ public sealed partial class RemoteMiddle : IMiddle
     /// <summary>The next frame. A caller that gives up leaves the receive running for the next caller.</summary>
     private async ValueTask<WorkerFrame> NextAsync(CancellationToken cancellationToken)
     {
-        _receiving ??= _stream!.ReceiveAsync(_lifetime.Token).AsTask();
+        _receiving ??= ReceiveStampedAsync(_stream!);
         WorkerFrame? frame;
         try
         {
-            frame = await _receiving.WaitAsync(_options.ReplyTimeout, cancellationToken);
+            (frame, _arrivedAt) = await _receiving.WaitAsync(_options.ReplyTimeout, cancellationToken);
         }
         catch (TimeoutException)
         {
@@ -250,6 +270,13 @@ public sealed partial class RemoteMiddle : IMiddle
             ErrorFrame error => throw new WireException(error.Error),
             _ => frame,
         };
+    }
+
+    /// <summary>Notes when the frame came: the caller may be drafting at that time.</summary>
+    private async Task<(WorkerFrame? Frame, long ArrivedAt)> ReceiveStampedAsync(ILinkStream stream)
+    {
+        WorkerFrame? frame = await stream.ReceiveAsync(_lifetime.Token);
+        return (frame, Stopwatch.GetTimestamp());
     }
 
     private void Answered(Pending pending)

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Cleave.Engine;
 using Cleave.Inference.Privacy;
 
@@ -32,6 +31,7 @@ public sealed class SplitSession : IAsyncDisposable
     private ulong[] _keep = new ulong[64];
     private ulong[] _prefillIds = [];
     private ulong _nextId = 1;
+    private int _rowsInFlight;
 
     /// <param name="model">Head, tail and tokenizer of this process.</param>
     /// <param name="middle">The session's middle layers; disposed with the session.</param>
@@ -71,11 +71,20 @@ public sealed class SplitSession : IAsyncDisposable
     /// <summary>Live rows: sent, neither committed nor dead.</summary>
     public int LiveRows => _head.LiveCount;
 
+    /// <summary>What time is measured with.</summary>
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+
+    /// <summary>True when the next <see cref="ReceiveOneAsync"/> answers without waiting (or the middle cannot tell).</summary>
+    public bool ReplyReady => _flights.Count > 0 && _middle.ReplyReady;
+
+    /// <summary>What the step received last took.</summary>
+    public StepTiming LastStep { get; private set; }
+
     /// <summary>Where the time went.</summary>
     public SessionTimings Timings { get; } = new();
 
-    /// <summary>Round trips of decoding steps so far (prompt chunks not counted).</summary>
-    public int RoundTrips { get; private set; }
+    /// <summary>Frames of decoding steps so far (prompt chunks not counted).</summary>
+    public int FramesSent { get; private set; }
 
     /// <summary>Rows sent in decoding steps so far.</summary>
     public long RowsSent { get; private set; }
@@ -137,7 +146,7 @@ public sealed class SplitSession : IAsyncDisposable
         }
 
         RowsSent += tokens.Length;
-        RoundTrips++;
+        FramesSent++;
         await SendAsync(tokens, tokens.Length, isPrefill: false, cancellationToken);
     }
 
@@ -168,9 +177,9 @@ public sealed class SplitSession : IAsyncDisposable
     public async ValueTask EvaluateAsync(ReadOnlyMemory<ulong> rowIds, CancellationToken cancellationToken)
     {
         using ComputeGate.Lease lease = await _model.Gate.EnterAsync(cancellationToken);
-        long started = Stopwatch.GetTimestamp();
+        long started = Clock.GetTimestamp();
         _tail.Evaluate(rowIds.Span, wantLogits: true);
-        Timings.TailMs += Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+        Timings.TailMs += Clock.GetElapsedTime(started).TotalMilliseconds;
     }
 
     /// <summary>Logits [vocabulary] of an evaluated row, valid until the next call that receives or commits.</summary>
@@ -241,11 +250,13 @@ public sealed class SplitSession : IAsyncDisposable
             _hidden = new float[floats];
         }
 
+        double headMs;
         using (ComputeGate.Lease lease = await _model.Gate.EnterAsync(cancellationToken))
         {
-            long started = Stopwatch.GetTimestamp();
+            long started = Clock.GetTimestamp();
             _model.Head.Run(_head, _rows.AsSpan(0, count), tokens.Span, _hidden.AsSpan(0, floats), _noise);
-            Timings.HeadMs += Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+            headMs = Clock.GetElapsedTime(started).TotalMilliseconds;
+            Timings.HeadMs += headMs;
         }
 
         if (_keep.Length < _keepForMiddle.Count)
@@ -257,22 +268,25 @@ public sealed class SplitSession : IAsyncDisposable
         ReadOnlyMemory<ulong> keep = _keep.AsMemory(0, _keepForMiddle.Count);
         _keepForMiddle.Clear();
         _nextId += (ulong)count;
-        _flights.Enqueue(new Flight(_nextId - (ulong)count, count, isPrefill));
+        _flights.Enqueue(new Flight(_nextId - (ulong)count, count, _rowsInFlight, isPrefill, headMs));
+        _rowsInFlight += count;
         await _middle.SubmitAsync(keep, _rows.AsMemory(0, count), _hidden.AsMemory(0, floats), cancellationToken);
     }
 
-    /// <summary>Step 3: one answer. Returns the rows it answered if it was a prompt chunk, 0 otherwise.</summary>
-    private async ValueTask<int> ReceiveOneAsync(CancellationToken cancellationToken)
+    /// <summary>Step 3: one answer, the oldest one due. Returns its rows if it was a prompt chunk (now committed), 0 otherwise.</summary>
+    public async ValueTask<int> ReceiveOneAsync(CancellationToken cancellationToken)
     {
         Flight flight = _flights.Peek();
-        long started = Stopwatch.GetTimestamp();
+        long started = Clock.GetTimestamp();
         MiddleReply reply = await _middle.ReceiveAsync(cancellationToken);
         _flights.Dequeue();
-        double waitMs = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+        _rowsInFlight -= flight.Count;
+        double waitMs = Clock.GetElapsedTime(started).TotalMilliseconds;
         double workerMs = reply.ComputeMs + reply.QueueMs;
         Timings.MiddleMs += workerMs;
         Timings.CodecMs += reply.CodecMs;
         Timings.NetworkMs += Math.Max(0, waitMs - workerMs);
+        LastStep = new StepTiming(flight.Count, flight.RowsAhead, flight.HeadMs, reply.ComputeMs, reply.QueueMs, reply.CodecMs, reply.TripMs);
 
         int width = _model.Config.HiddenSize;
         ulong parent = 0;
@@ -314,10 +328,10 @@ public sealed class SplitSession : IAsyncDisposable
 
         ids.CopyTo(_prefillIds);
         using ComputeGate.Lease lease = await _model.Gate.EnterAsync(cancellationToken);
-        long started = Stopwatch.GetTimestamp();
+        long started = Clock.GetTimestamp();
         _tail.Evaluate(_prefillIds.AsSpan(0, ids.Length), wantLogits: false);
         _tail.Commit(_prefillIds.AsSpan(0, ids.Length));
-        Timings.TailMs += Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+        Timings.TailMs += Clock.GetElapsedTime(started).TotalMilliseconds;
     }
 
     private ReadOnlySpan<ulong> LastIds(int count) =>
@@ -343,5 +357,5 @@ public sealed class SplitSession : IAsyncDisposable
     }
 
     /// <summary>A step on its way.</summary>
-    private readonly record struct Flight(ulong FirstId, int Count, bool IsPrefill);
+    private readonly record struct Flight(ulong FirstId, int Count, int RowsAhead, bool IsPrefill, double HeadMs);
 }
