@@ -22,6 +22,7 @@ internal sealed class SplitArguments
             + $"(default: ${WorkerVariable}, or a worker process started on this machine). May be repeated: when a worker is lost, another goes on",
     };
 
+    private readonly Option<FileInfo> _draft = new("--draft") { HelpName = "FILE", Description = "A small model with the same vocabulary that guesses ahead on this side (default: the bundled one for the bundled model)" };
     private readonly Option<FileInfo[]> _workerFile = new("--worker-file") { HelpName = "FILE", Description = "Read a pairing link from a file, which keeps it off the command line; may be repeated" };
     private readonly Option<WanOptions> _wan = new("--wan")
     {
@@ -44,7 +45,7 @@ internal sealed class SplitArguments
             _wan.Description += $" [default: {wan}]";
         }
 
-        foreach (Option option in (Option[])[_worker, _workerFile, _wan, _local, _wire, _context])
+        foreach (Option option in (Option[])[_draft, _worker, _workerFile, _wan, _local, _wire, _context])
         {
             command.Options.Add(option);
         }
@@ -72,6 +73,7 @@ internal sealed class SplitArguments
         return new SplitSettings
         {
             ModelPath = _model.Path(parsed),
+            DraftPath = parsed.GetValue(_draft)?.FullName,
             Cut = local ? null : _cut.Read(parsed),
             Workers = local ? [] : ReadLinks(parsed),
             Wan = local ? null : parsed.GetValue(_wan),

@@ -35,6 +35,7 @@ internal sealed class SplitHost : IAsyncDisposable
     private readonly List<WanEmulator> _wans = [];
     private readonly List<ILink> _links = [];
     private WorkerProcess? _workerProcess;
+    private DraftModel? _draftModel;
     private WorkerRoster? _roster;
 
     private SplitHost(SplitSettings settings, TrustedModel model, Action<string> say, Action<string> interject)
@@ -124,7 +125,8 @@ internal sealed class SplitHost : IAsyncDisposable
         (IMiddle middle, int tokens) = _roster is null
             ? (Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens), _sessionTokens)
             : await OpenRemoteAsync(_roster, cancellationToken);
-        var generator = new TextGenerator(new SplitSession(Model, middle, tokens), DecoderCatalog.Create(decoder, configure?.Invoke(new DrafterContext()) ?? new DrafterContext()));
+        var context = new DrafterContext { DraftModel = decoder is "sequential" or "ngram" or "suffix" ? null : DraftModel() };
+        var generator = new TextGenerator(new SplitSession(Model, middle, tokens), DecoderCatalog.Create(decoder, configure?.Invoke(context) ?? context));
         await generator.PrepareAsync(cancellationToken);
         return generator;
     }
@@ -147,7 +149,16 @@ internal sealed class SplitHost : IAsyncDisposable
             await _workerProcess.DisposeAsync();
         }
 
+        _draftModel?.Dispose();
         Model.Dispose();
+    }
+
+    /// <summary>The draft model, loaded when first asked for: the one given, or the bundled one's own.</summary>
+    private DraftModel? DraftModel()
+    {
+        string? path = _settings.DraftPath
+            ?? (Path.GetFileName(_settings.ModelPath) == BundledModels.DemoFile ? BundledModels.Find(BundledModels.DraftFile) : null);
+        return _draftModel ??= path is null ? null : Inference.Decoding.DraftModel.Load(path, Model.Tokenizer);
     }
 
     private void Connect()

@@ -11,6 +11,9 @@ internal sealed record SplitSettings
     /// <summary>The trusted side's model file.</summary>
     public required string ModelPath { get; init; }
 
+    /// <summary>Small model with the same vocabulary that drafts; null takes the bundled one for the bundled model, none for others.</summary>
+    public string? DraftPath { get; init; }
+
     /// <summary>Where it is cut; null runs it unsplit on this machine.</summary>
     public Cut? Cut { get; init; }
 
