@@ -11,12 +11,13 @@ internal readonly unsafe struct Avx512Lanes(Vector512<float> value) : ILanes<Avx
 
     public static bool IsSupported => Avx512F.IsSupported && Avx512BW.IsSupported && Avx512DQ.IsSupported && Avx512F.VL.IsSupported;
 
-    public static bool WideTiles => true;
-
     public static Avx512Lanes Zero => new(Vector512<float>.Zero);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Avx512Lanes Broadcast(float value) => new(Vector512.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Avx512Lanes Broadcast(float* source) => new(Vector512.Create(*source));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Avx512Lanes Load(float* source) => new(Vector512.Load(source));
@@ -102,6 +103,25 @@ internal readonly unsafe struct Avx512Lanes(Vector512<float> value) : ILanes<Avx
         Vector128<float> four = eight.GetLower() + eight.GetUpper();
         Vector128<float> two = four + Sse.MoveHighToLow(four, four);
         return two.ToScalar() + two.GetElement(1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Avx512Lanes Fold8(Avx512Lanes a, Avx512Lanes b) => new(Avx512Tiles.Fold8(a._value, b._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Avx512Lanes Fold4(Avx512Lanes a, Avx512Lanes b) => new(Avx512Tiles.Fold4(a._value, b._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Avx512Lanes Fold2(Avx512Lanes a, Avx512Lanes b) => new(Avx512Tiles.Fold2(a._value, b._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Avx512Lanes Fold1(Avx512Lanes a, Avx512Lanes b) => new(Avx512Tiles.Fold1(a._value, b._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryTile(float* x, nint xStride, int rows, float** w, nint k, float* y, nint yStride)
+    {
+        Avx512Tiles.Run(x, xStride, rows, w, k, y, yStride);
+        return true;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -10,12 +10,12 @@ namespace Cleave.Compute.Cpu;
 internal unsafe interface ILanes<TSelf>
     where TSelf : struct, ILanes<TSelf>
 {
-    /// <summary>Whether 24 accumulators fit in registers (32 vector registers of 512 bits).</summary>
-    static abstract bool WideTiles { get; }
-
     static abstract TSelf Zero { get; }
 
     static abstract TSelf Broadcast(float value);
+
+    /// <summary>One number from memory in every lane (cheaper than from a register: no shuffle).</summary>
+    static abstract TSelf Broadcast(float* source);
 
     static abstract TSelf Load(float* source);
 
@@ -60,6 +60,27 @@ internal unsafe interface ILanes<TSelf>
 
     /// <summary>The fixed tree: (i, i+8), (i, i+4), (i, i+2), (i, i+1).</summary>
     static abstract float Sum(TSelf value);
+
+    /// <summary>
+    /// One level of <see cref="Sum"/> for two values: lane i is a[i] + a[i + 8] where i &amp; 8 is 0, b[i - 8] + b[i] where not.
+    /// Four levels turn sixteen values into their sums, in order.
+    /// </summary>
+    static abstract TSelf Fold8(TSelf a, TSelf b);
+
+    /// <summary>As <see cref="Fold8"/>, lanes 4 apart.</summary>
+    static abstract TSelf Fold4(TSelf a, TSelf b);
+
+    /// <summary>As <see cref="Fold8"/>, lanes 2 apart.</summary>
+    static abstract TSelf Fold2(TSelf a, TSelf b);
+
+    /// <summary>As <see cref="Fold8"/>, neighbouring lanes.</summary>
+    static abstract TSelf Fold1(TSelf a, TSelf b);
+
+    /// <summary>
+    /// y[r, n] = x[r] · w[n] for <see cref="KernelSet.PanelOutputs"/> rows of weights, where the instruction set has a tile of
+    /// its own; false where it has none and the one written in lanes does.
+    /// </summary>
+    static virtual bool TryTile(float* x, nint xStride, int rows, float** w, nint k, float* y, nint yStride) => false;
 
     /// <summary>Four <see cref="Sum"/>s at once.</summary>
     static abstract Vector128<float> Sum4(TSelf a, TSelf b, TSelf c, TSelf d);

@@ -9,7 +9,7 @@ namespace Cleave.Compute.Cpu;
 internal abstract unsafe class KernelSet
 {
     /// <summary>Outputs computed from one unpacked panel of weights.</summary>
-    public const int PanelOutputs = 6;
+    public const int PanelOutputs = 8;
 
     /// <summary>Positions in one attention block.</summary>
     public const int BlockPositions = 64;
@@ -48,9 +48,9 @@ internal abstract unsafe class KernelSet
 
     /// <summary>
     /// scores[h, j] = q[h] · key[j] · scale, capped, for j in first..last-1, and -infinity for the block's other positions.
-    /// q: [heads, headDim]; key j starts at keys + offsets[j]; scores: [heads, 64].
+    /// q: [heads, headDim]; scores: [heads, 64].
     /// </summary>
-    public abstract void Score(float* q, int heads, int headDim, float* keys, long* offsets, int first, int last, float scale, float cap, float* scores);
+    public abstract void Score(float* q, int heads, int headDim, in PositionBlock keys, int first, int last, float scale, float cap, float* scores);
 
     /// <summary>
     /// One step of the running softmax for each head: scores become exp(score - max'), with max' the new maximum;
@@ -59,7 +59,7 @@ internal abstract unsafe class KernelSet
     public abstract void Softmax(float* scores, int heads, float* max, float* sum, float* correction);
 
     /// <summary>mix[h] = mix[h] · correction[h], then += weights[h, j] · value[j] for j = first..last-1 in ascending order.</summary>
-    public abstract void Mix(float* mix, int heads, int headDim, float* correction, float* values, long* offsets, int first, int last, float* weights);
+    public abstract void Mix(float* mix, int heads, int headDim, float* correction, in PositionBlock values, int first, int last, float* weights);
 
     /// <summary>y = mix / sum.</summary>
     public abstract void Divide(float* mix, float sum, float* y, int count);

@@ -95,7 +95,7 @@ internal sealed unsafe class ScalarKernels : KernelSet
         }
     }
 
-    public override void Score(float* q, int heads, int headDim, float* keys, long* offsets, int first, int last, float scale, float cap, float* scores)
+    public override void Score(float* q, int heads, int headDim, in PositionBlock keys, int first, int last, float scale, float cap, float* scores)
     {
         for (int head = 0; head < heads; head++)
         {
@@ -104,7 +104,7 @@ internal sealed unsafe class ScalarKernels : KernelSet
                 float score = float.NegativeInfinity;
                 if (j >= first && j < last)
                 {
-                    score = DotProduct(q + (head * headDim), keys + offsets[j], headDim) * scale;
+                    score = DotProduct(q + (head * headDim), keys[j], headDim) * scale;
                     score = cap > 0 ? cap * ScalarMath.Tanh(score / cap) : score;
                 }
 
@@ -138,7 +138,7 @@ internal sealed unsafe class ScalarKernels : KernelSet
         }
     }
 
-    public override void Mix(float* mix, int heads, int headDim, float* correction, float* values, long* offsets, int first, int last, float* weights)
+    public override void Mix(float* mix, int heads, int headDim, float* correction, in PositionBlock values, int first, int last, float* weights)
     {
         for (int head = 0; head < heads; head++)
         {
@@ -147,7 +147,7 @@ internal sealed unsafe class ScalarKernels : KernelSet
                 float sum = mix[(head * headDim) + d] * correction[head];
                 for (int j = first; j < last; j++)
                 {
-                    sum = MathF.FusedMultiplyAdd(weights[(head * BlockPositions) + j], values[offsets[j] + d], sum);
+                    sum = MathF.FusedMultiplyAdd(weights[(head * BlockPositions) + j], values[j][d], sum);
                 }
 
                 mix[(head * headDim) + d] = sum;

@@ -47,14 +47,7 @@ internal sealed unsafe partial class VectorKernels<TLanes>
                 UnpackPlain<BF16Reader>(type, source, destination, count);
                 break;
             case ElementType.Q8_0:
-                for (int start = 0; start < count; start += Q8Block)
-                {
-                    TLanes scale = TLanes.Broadcast(QuantBlocks.F16(*(ushort*)source));
-                    TLanes.Store(TLanes.Multiply(TLanes.LoadI8((sbyte*)source + 2), scale), destination + start);
-                    TLanes.Store(TLanes.Multiply(TLanes.LoadI8((sbyte*)source + 18), scale), destination + start + Lanes);
-                    source += Q8Bytes;
-                }
-
+                UnpackQ8(source, destination, count);
                 break;
             default:
                 QuantBlocks.Unpack(type, source, destination, count);
@@ -62,56 +55,75 @@ internal sealed unsafe partial class VectorKernels<TLanes>
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Tile(float* x, long xStride, int rows, float* panel, int outputs, int k, float* y, long yStride)
     {
-        float* sums = stackalloc float[4 * 8];
-        while (rows > 0)
+        if (outputs < PanelOutputs)
         {
-            // Even tiles: 5 rows are 3 and 2, not 4 and 1.
-            int limit = TLanes.WideTiles ? 4 : 2;
-            int tiles = (rows + limit - 1) / limit;
-            int count = (rows + tiles - 1) / tiles;
-            if (TLanes.WideTiles)
+            TileNarrow(x, xStride, rows, panel, outputs, k, y, yStride);
+            return;
+        }
+
+        float** w = stackalloc float*[PanelOutputs];
+        for (int i = 0; i < PanelOutputs; i++)
+        {
+            w[i] = panel + ((long)i * k);
+        }
+
+        TileWhole(x, (nint)xStride, rows, w, k, y, (nint)yStride);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void TileWhole(float* x, nint xStride, int rows, float** w, nint k, float* y, nint yStride)
+    {
+        if (TLanes.TryTile(x, xStride, rows, w, k, y, yStride))
+        {
+            return;
+        }
+
+        for (; rows >= 2; rows -= 2)
+        {
+            for (int i = 0; i < PanelOutputs; i += 2)
             {
-                switch (count)
-                {
-                    case 4:
-                        Tile4x6(x, x + xStride, x + (2 * xStride), x + (3 * xStride), panel, k, sums);
-                        break;
-                    case 3:
-                        Tile3x6(x, x + xStride, x + (2 * xStride), panel, k, sums);
-                        break;
-                    case 2:
-                        Tile2x6(x, x + xStride, panel, k, sums);
-                        break;
-                    default:
-                        Tile1x6(x, panel, k, sums);
-                        break;
-                }
-            }
-            else
-            {
-                for (int part = 0; part < PanelOutputs; part += 3)
-                {
-                    if (count == 2)
-                    {
-                        Tile2x3(x, x + xStride, panel + ((long)part * k), k, sums + part);
-                    }
-                    else
-                    {
-                        Tile1x3(x, panel + ((long)part * k), k, sums + part);
-                    }
-                }
+                Tile2x2(x, x + xStride, w[i], w[i + 1], k, y + i, y + yStride + i);
             }
 
+            x += 2 * xStride;
+            y += 2 * yStride;
+        }
+
+        for (int i = 0; i < PanelOutputs && rows > 0; i += 2)
+        {
+            Tile1x2(x, w[i], w[i + 1], k, y + i);
+        }
+    }
+
+    /// <summary>The last outputs of a weight: a whole panel to the side, and what is wanted of it copied.</summary>
+    private void TileNarrow(float* x, long xStride, int rows, float* panel, int outputs, int k, float* y, long yStride)
+    {
+        const int Rows = 16;
+        float* sums = stackalloc float[Rows * PanelOutputs];
+        for (int first = 0; first < rows; first += Rows)
+        {
+            int count = Math.Min(Rows, rows - first);
+            Tile(x + (first * xStride), xStride, count, panel, PanelOutputs, k, sums, PanelOutputs);
             for (int row = 0; row < count; row++)
             {
-                Copy(sums + (8 * row), y, outputs);
-                y += yStride;
+                Copy(sums + (row * PanelOutputs), y + ((first + row) * yStride), outputs);
             }
+        }
+    }
 
-            x += count * xStride;
-            rows -= count;
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void UnpackQ8(byte* source, float* destination, int count)
+    {
+        float* table = QuantBlocks.F16Table;
+        for (int start = 0; start < count; start += Q8Block)
+        {
+            TLanes scale = TLanes.Broadcast(table + *(ushort*)source);
+            TLanes.Store(TLanes.Multiply(TLanes.LoadI8((sbyte*)source + 2), scale), destination + start);
+            TLanes.Store(TLanes.Multiply(TLanes.LoadI8((sbyte*)source + 18), scale), destination + start + Lanes);
+            source += Q8Bytes;
         }
     }
 
@@ -160,6 +172,7 @@ internal sealed unsafe partial class VectorKernels<TLanes>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void DotQ8(float* x, byte* weights, long rowBytes, int outputs, int k, float* y)
     {
+        float* table = QuantBlocks.F16Table;
         int output = 0;
         for (; output + 4 <= outputs; output += 4)
         {
@@ -171,14 +184,18 @@ internal sealed unsafe partial class VectorKernels<TLanes>
             TLanes a1 = TLanes.Zero;
             TLanes a2 = TLanes.Zero;
             TLanes a3 = TLanes.Zero;
+            byte* next = w3 + rowBytes;
             for (int i = 0; i < k; i += Q8Block)
             {
                 TLanes low = TLanes.Load(x + i);
                 TLanes high = TLanes.Load(x + i + Lanes);
-                a0 = FmaQ8(w0, low, high, a0);
-                a1 = FmaQ8(w1, low, high, a1);
-                a2 = FmaQ8(w2, low, high, a2);
-                a3 = FmaQ8(w3, low, high, a3);
+                System.Runtime.Intrinsics.X86.Sse.Prefetch0(next);
+                System.Runtime.Intrinsics.X86.Sse.Prefetch0(next + 64);
+                next += 136;
+                a0 = FmaQ8(w0, low, high, a0, table);
+                a1 = FmaQ8(w1, low, high, a1, table);
+                a2 = FmaQ8(w2, low, high, a2, table);
+                a3 = FmaQ8(w3, low, high, a3, table);
                 w0 += Q8Bytes;
                 w1 += Q8Bytes;
                 w2 += Q8Bytes;
@@ -194,7 +211,7 @@ internal sealed unsafe partial class VectorKernels<TLanes>
             TLanes sum = TLanes.Zero;
             for (int i = 0; i < k; i += Q8Block)
             {
-                sum = FmaQ8(row, TLanes.Load(x + i), TLanes.Load(x + i + Lanes), sum);
+                sum = FmaQ8(row, TLanes.Load(x + i), TLanes.Load(x + i + Lanes), sum, table);
                 row += Q8Bytes;
             }
 
@@ -203,9 +220,9 @@ internal sealed unsafe partial class VectorKernels<TLanes>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TLanes FmaQ8(byte* block, TLanes low, TLanes high, TLanes sum)
+    private static TLanes FmaQ8(byte* block, TLanes low, TLanes high, TLanes sum, float* table)
     {
-        TLanes scale = TLanes.Broadcast(QuantBlocks.F16(*(ushort*)block));
+        TLanes scale = TLanes.Broadcast(table + *(ushort*)block);
         sum = TLanes.Fma(TLanes.Multiply(TLanes.LoadI8((sbyte*)block + 2), scale), low, sum);
         return TLanes.Fma(TLanes.Multiply(TLanes.LoadI8((sbyte*)block + 18), scale), high, sum);
     }
@@ -224,297 +241,43 @@ internal sealed unsafe partial class VectorKernels<TLanes>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile4x6(float* x0, float* x1, float* x2, float* x3, float* panel, int k, float* sums)
+    private static void Tile2x2(float* x0, float* x1, float* w0, float* w1, nint k, float* y0, float* y1)
     {
-        float* w1 = panel + k;
-        float* w2 = panel + (2L * k);
-        float* w3 = panel + (3L * k);
-        float* w4 = panel + (4L * k);
-        float* w5 = panel + (5L * k);
         TLanes s00 = TLanes.Zero;
         TLanes s01 = TLanes.Zero;
-        TLanes s02 = TLanes.Zero;
-        TLanes s03 = TLanes.Zero;
-        TLanes s04 = TLanes.Zero;
-        TLanes s05 = TLanes.Zero;
         TLanes s10 = TLanes.Zero;
         TLanes s11 = TLanes.Zero;
-        TLanes s12 = TLanes.Zero;
-        TLanes s13 = TLanes.Zero;
-        TLanes s14 = TLanes.Zero;
-        TLanes s15 = TLanes.Zero;
-        TLanes s20 = TLanes.Zero;
-        TLanes s21 = TLanes.Zero;
-        TLanes s22 = TLanes.Zero;
-        TLanes s23 = TLanes.Zero;
-        TLanes s24 = TLanes.Zero;
-        TLanes s25 = TLanes.Zero;
-        TLanes s30 = TLanes.Zero;
-        TLanes s31 = TLanes.Zero;
-        TLanes s32 = TLanes.Zero;
-        TLanes s33 = TLanes.Zero;
-        TLanes s34 = TLanes.Zero;
-        TLanes s35 = TLanes.Zero;
-        for (int i = 0; i < k; i += Lanes)
+        for (nint i = 0; i < k; i += Lanes)
         {
             TLanes v0 = TLanes.Load(x0 + i);
             TLanes v1 = TLanes.Load(x1 + i);
-            TLanes v2 = TLanes.Load(x2 + i);
-            TLanes v3 = TLanes.Load(x3 + i);
-            TLanes w = TLanes.Load(panel + i);
-            s00 = TLanes.Fma(w, v0, s00);
-            s10 = TLanes.Fma(w, v1, s10);
-            s20 = TLanes.Fma(w, v2, s20);
-            s30 = TLanes.Fma(w, v3, s30);
-            w = TLanes.Load(w1 + i);
-            s01 = TLanes.Fma(w, v0, s01);
-            s11 = TLanes.Fma(w, v1, s11);
-            s21 = TLanes.Fma(w, v2, s21);
-            s31 = TLanes.Fma(w, v3, s31);
-            w = TLanes.Load(w2 + i);
-            s02 = TLanes.Fma(w, v0, s02);
-            s12 = TLanes.Fma(w, v1, s12);
-            s22 = TLanes.Fma(w, v2, s22);
-            s32 = TLanes.Fma(w, v3, s32);
-            w = TLanes.Load(w3 + i);
-            s03 = TLanes.Fma(w, v0, s03);
-            s13 = TLanes.Fma(w, v1, s13);
-            s23 = TLanes.Fma(w, v2, s23);
-            s33 = TLanes.Fma(w, v3, s33);
-            w = TLanes.Load(w4 + i);
-            s04 = TLanes.Fma(w, v0, s04);
-            s14 = TLanes.Fma(w, v1, s14);
-            s24 = TLanes.Fma(w, v2, s24);
-            s34 = TLanes.Fma(w, v3, s34);
-            w = TLanes.Load(w5 + i);
-            s05 = TLanes.Fma(w, v0, s05);
-            s15 = TLanes.Fma(w, v1, s15);
-            s25 = TLanes.Fma(w, v2, s25);
-            s35 = TLanes.Fma(w, v3, s35);
-        }
-
-        TLanes.Sum4(s00, s01, s02, s03).Store(sums);
-        TLanes.Sum4(s10, s11, s12, s13).Store(sums + 8);
-        TLanes.Sum4(s20, s21, s22, s23).Store(sums + 16);
-        TLanes.Sum4(s30, s31, s32, s33).Store(sums + 24);
-        Vector128<float> rest0 = TLanes.Sum4(s04, s05, s14, s15);
-        rest0.GetLower().Store(sums + 4);
-        rest0.GetUpper().Store(sums + 12);
-        Vector128<float> rest2 = TLanes.Sum4(s24, s25, s34, s35);
-        rest2.GetLower().Store(sums + 20);
-        rest2.GetUpper().Store(sums + 28);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile3x6(float* x0, float* x1, float* x2, float* panel, int k, float* sums)
-    {
-        float* w1 = panel + k;
-        float* w2 = panel + (2L * k);
-        float* w3 = panel + (3L * k);
-        float* w4 = panel + (4L * k);
-        float* w5 = panel + (5L * k);
-        TLanes s00 = TLanes.Zero;
-        TLanes s01 = TLanes.Zero;
-        TLanes s02 = TLanes.Zero;
-        TLanes s03 = TLanes.Zero;
-        TLanes s04 = TLanes.Zero;
-        TLanes s05 = TLanes.Zero;
-        TLanes s10 = TLanes.Zero;
-        TLanes s11 = TLanes.Zero;
-        TLanes s12 = TLanes.Zero;
-        TLanes s13 = TLanes.Zero;
-        TLanes s14 = TLanes.Zero;
-        TLanes s15 = TLanes.Zero;
-        TLanes s20 = TLanes.Zero;
-        TLanes s21 = TLanes.Zero;
-        TLanes s22 = TLanes.Zero;
-        TLanes s23 = TLanes.Zero;
-        TLanes s24 = TLanes.Zero;
-        TLanes s25 = TLanes.Zero;
-        for (int i = 0; i < k; i += Lanes)
-        {
-            TLanes v0 = TLanes.Load(x0 + i);
-            TLanes v1 = TLanes.Load(x1 + i);
-            TLanes v2 = TLanes.Load(x2 + i);
-            TLanes w = TLanes.Load(panel + i);
-            s00 = TLanes.Fma(w, v0, s00);
-            s10 = TLanes.Fma(w, v1, s10);
-            s20 = TLanes.Fma(w, v2, s20);
-            w = TLanes.Load(w1 + i);
-            s01 = TLanes.Fma(w, v0, s01);
-            s11 = TLanes.Fma(w, v1, s11);
-            s21 = TLanes.Fma(w, v2, s21);
-            w = TLanes.Load(w2 + i);
-            s02 = TLanes.Fma(w, v0, s02);
-            s12 = TLanes.Fma(w, v1, s12);
-            s22 = TLanes.Fma(w, v2, s22);
-            w = TLanes.Load(w3 + i);
-            s03 = TLanes.Fma(w, v0, s03);
-            s13 = TLanes.Fma(w, v1, s13);
-            s23 = TLanes.Fma(w, v2, s23);
-            w = TLanes.Load(w4 + i);
-            s04 = TLanes.Fma(w, v0, s04);
-            s14 = TLanes.Fma(w, v1, s14);
-            s24 = TLanes.Fma(w, v2, s24);
-            w = TLanes.Load(w5 + i);
-            s05 = TLanes.Fma(w, v0, s05);
-            s15 = TLanes.Fma(w, v1, s15);
-            s25 = TLanes.Fma(w, v2, s25);
-        }
-
-        TLanes.Sum4(s00, s01, s02, s03).Store(sums);
-        TLanes.Sum4(s10, s11, s12, s13).Store(sums + 8);
-        TLanes.Sum4(s20, s21, s22, s23).Store(sums + 16);
-        Vector128<float> rest0 = TLanes.Sum4(s04, s05, s14, s15);
-        rest0.GetLower().Store(sums + 4);
-        rest0.GetUpper().Store(sums + 12);
-        sums[20] = TLanes.Sum(s24);
-        sums[21] = TLanes.Sum(s25);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile2x6(float* x0, float* x1, float* panel, int k, float* sums)
-    {
-        float* w1 = panel + k;
-        float* w2 = panel + (2L * k);
-        float* w3 = panel + (3L * k);
-        float* w4 = panel + (4L * k);
-        float* w5 = panel + (5L * k);
-        TLanes s00 = TLanes.Zero;
-        TLanes s01 = TLanes.Zero;
-        TLanes s02 = TLanes.Zero;
-        TLanes s03 = TLanes.Zero;
-        TLanes s04 = TLanes.Zero;
-        TLanes s05 = TLanes.Zero;
-        TLanes s10 = TLanes.Zero;
-        TLanes s11 = TLanes.Zero;
-        TLanes s12 = TLanes.Zero;
-        TLanes s13 = TLanes.Zero;
-        TLanes s14 = TLanes.Zero;
-        TLanes s15 = TLanes.Zero;
-        for (int i = 0; i < k; i += Lanes)
-        {
-            TLanes v0 = TLanes.Load(x0 + i);
-            TLanes v1 = TLanes.Load(x1 + i);
-            TLanes w = TLanes.Load(panel + i);
+            TLanes w = TLanes.Load(w0 + i);
             s00 = TLanes.Fma(w, v0, s00);
             s10 = TLanes.Fma(w, v1, s10);
             w = TLanes.Load(w1 + i);
             s01 = TLanes.Fma(w, v0, s01);
             s11 = TLanes.Fma(w, v1, s11);
-            w = TLanes.Load(w2 + i);
-            s02 = TLanes.Fma(w, v0, s02);
-            s12 = TLanes.Fma(w, v1, s12);
-            w = TLanes.Load(w3 + i);
-            s03 = TLanes.Fma(w, v0, s03);
-            s13 = TLanes.Fma(w, v1, s13);
-            w = TLanes.Load(w4 + i);
-            s04 = TLanes.Fma(w, v0, s04);
-            s14 = TLanes.Fma(w, v1, s14);
-            w = TLanes.Load(w5 + i);
-            s05 = TLanes.Fma(w, v0, s05);
-            s15 = TLanes.Fma(w, v1, s15);
         }
 
-        TLanes.Sum4(s00, s01, s02, s03).Store(sums);
-        TLanes.Sum4(s10, s11, s12, s13).Store(sums + 8);
-        Vector128<float> rest0 = TLanes.Sum4(s04, s05, s14, s15);
-        rest0.GetLower().Store(sums + 4);
-        rest0.GetUpper().Store(sums + 12);
+        Vector128<float> sums = TLanes.Sum4(s00, s01, s10, s11);
+        sums.GetLower().Store(y0);
+        sums.GetUpper().Store(y1);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile1x6(float* x0, float* panel, int k, float* sums)
+    private static void Tile1x2(float* x, float* w0, float* w1, nint k, float* y)
     {
-        float* w1 = panel + k;
-        float* w2 = panel + (2L * k);
-        float* w3 = panel + (3L * k);
-        float* w4 = panel + (4L * k);
-        float* w5 = panel + (5L * k);
-        TLanes s00 = TLanes.Zero;
-        TLanes s01 = TLanes.Zero;
-        TLanes s02 = TLanes.Zero;
-        TLanes s03 = TLanes.Zero;
-        TLanes s04 = TLanes.Zero;
-        TLanes s05 = TLanes.Zero;
-        for (int i = 0; i < k; i += Lanes)
+        TLanes s0 = TLanes.Zero;
+        TLanes s1 = TLanes.Zero;
+        for (nint i = 0; i < k; i += Lanes)
         {
-            TLanes v0 = TLanes.Load(x0 + i);
-            TLanes w = TLanes.Load(panel + i);
-            s00 = TLanes.Fma(w, v0, s00);
-            w = TLanes.Load(w1 + i);
-            s01 = TLanes.Fma(w, v0, s01);
-            w = TLanes.Load(w2 + i);
-            s02 = TLanes.Fma(w, v0, s02);
-            w = TLanes.Load(w3 + i);
-            s03 = TLanes.Fma(w, v0, s03);
-            w = TLanes.Load(w4 + i);
-            s04 = TLanes.Fma(w, v0, s04);
-            w = TLanes.Load(w5 + i);
-            s05 = TLanes.Fma(w, v0, s05);
+            TLanes v = TLanes.Load(x + i);
+            s0 = TLanes.Fma(TLanes.Load(w0 + i), v, s0);
+            s1 = TLanes.Fma(TLanes.Load(w1 + i), v, s1);
         }
 
-        TLanes.Sum4(s00, s01, s02, s03).Store(sums);
-        sums[4] = TLanes.Sum(s04);
-        sums[5] = TLanes.Sum(s05);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile2x3(float* x0, float* x1, float* panel, int k, float* sums)
-    {
-        float* w1 = panel + k;
-        float* w2 = panel + (2L * k);
-        TLanes s00 = TLanes.Zero;
-        TLanes s01 = TLanes.Zero;
-        TLanes s02 = TLanes.Zero;
-        TLanes s10 = TLanes.Zero;
-        TLanes s11 = TLanes.Zero;
-        TLanes s12 = TLanes.Zero;
-        for (int i = 0; i < k; i += Lanes)
-        {
-            TLanes v0 = TLanes.Load(x0 + i);
-            TLanes v1 = TLanes.Load(x1 + i);
-            TLanes w = TLanes.Load(panel + i);
-            s00 = TLanes.Fma(w, v0, s00);
-            s10 = TLanes.Fma(w, v1, s10);
-            w = TLanes.Load(w1 + i);
-            s01 = TLanes.Fma(w, v0, s01);
-            s11 = TLanes.Fma(w, v1, s11);
-            w = TLanes.Load(w2 + i);
-            s02 = TLanes.Fma(w, v0, s02);
-            s12 = TLanes.Fma(w, v1, s12);
-        }
-
-        sums[0] = TLanes.Sum(s00);
-        sums[1] = TLanes.Sum(s01);
-        sums[2] = TLanes.Sum(s02);
-        sums[8] = TLanes.Sum(s10);
-        sums[9] = TLanes.Sum(s11);
-        sums[10] = TLanes.Sum(s12);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile1x3(float* x0, float* panel, int k, float* sums)
-    {
-        float* w1 = panel + k;
-        float* w2 = panel + (2L * k);
-        TLanes s00 = TLanes.Zero;
-        TLanes s01 = TLanes.Zero;
-        TLanes s02 = TLanes.Zero;
-        for (int i = 0; i < k; i += Lanes)
-        {
-            TLanes v0 = TLanes.Load(x0 + i);
-            TLanes w = TLanes.Load(panel + i);
-            s00 = TLanes.Fma(w, v0, s00);
-            w = TLanes.Load(w1 + i);
-            s01 = TLanes.Fma(w, v0, s01);
-            w = TLanes.Load(w2 + i);
-            s02 = TLanes.Fma(w, v0, s02);
-        }
-
-        sums[0] = TLanes.Sum(s00);
-        sums[1] = TLanes.Sum(s01);
-        sums[2] = TLanes.Sum(s02);
+        y[0] = TLanes.Sum(s0);
+        y[1] = TLanes.Sum(s1);
     }
 
     private interface IReader
