@@ -15,11 +15,13 @@ internal static unsafe class KernelBenchmark
         Console.WriteLine();
         Console.WriteLine($"kernels on cached data, one thread: share of {peak:f0} G multiply-adds/s");
         Attention(kernels, peak);
-        foreach (int k in new[] { 384, 1024 })
+        foreach (int k in new[] { 384, 512, 1024 })
         {
-            using var x = new NativeBuffer(64L * k * sizeof(float));
-            using var panel = new NativeBuffer(64L * k * sizeof(float));
+            using var x = new NativeBuffer(64L * (k + 16) * sizeof(float));
+            using var panel = new NativeBuffer(64L * (k + 16) * sizeof(float));
             using var y = new NativeBuffer(64L * 64 * sizeof(float));
+            Fill(x);
+            Fill(panel);
             foreach (int rows in new[] { 1, 2, 3, 4, 8, 32 })
             {
                 double seconds = Timing.Median(
@@ -27,7 +29,7 @@ internal static unsafe class KernelBenchmark
                     {
                         for (int i = 0; i < Repeats; i++)
                         {
-                            kernels.Tile((float*)x.Pointer, k, rows, (float*)panel.Pointer, KernelSet.PanelOutputs, k, (float*)y.Pointer, 64);
+                            kernels.Tile((float*)x.Pointer, k + 16, rows, (float*)panel.Pointer, KernelSet.PanelOutputs, k, (float*)y.Pointer, 64, null, TilePart.Whole);
                         }
                     },
                     0.1) / Repeats;
@@ -42,7 +44,7 @@ internal static unsafe class KernelBenchmark
                     continue;
                 }
 
-                TensorData data = RandomWeights.Create(type, 8, k);
+                TensorData data = RandomWeights.Create(type, 24, k);
                 double unpack = Timing.Median(
                     () =>
                     {
@@ -53,22 +55,31 @@ internal static unsafe class KernelBenchmark
                     },
                     0.1) / Repeats;
                 string line = $"{type,-5} k {k,4}: unpack {unpack / k * 1e9,6:f3} ns/weight";
-                if (kernels.HasDot(type))
+                for (int rows = 1; rows <= kernels.MostDotRows(type, k); rows = rows < 4 ? rows + 1 : 2 * rows)
                 {
                     double dot = Timing.Median(
                         () =>
                         {
                             for (int i = 0; i < Repeats; i++)
                             {
-                                kernels.Dot(type, (float*)x.Pointer, data.Pointer, data.RowBytes, 8, k, (float*)y.Pointer);
+                                kernels.Dot(type, (float*)x.Pointer, rows, data.Pointer, data.RowBytes, 8, k, (float*)y.Pointer, 64);
                             }
                         },
                         0.1) / Repeats;
-                    line += $", one row {dot / (8 * k) * 1e9,6:f3} ns/weight, {data.ByteLength / dot / 1e9:f1} GB/s";
+                    line += $", {rows} in place {dot / (8 * k) * 1e9,6:f3}";
                 }
 
                 Console.WriteLine(line);
             }
+        }
+    }
+
+    /// <summary>Untouched pages all share one page of zeros: cached as no real data is.</summary>
+    private static void Fill(NativeBuffer buffer)
+    {
+        for (long i = 0; i < buffer.ByteLength / sizeof(float); i++)
+        {
+            ((float*)buffer.Pointer)[i] = (i % 31) / 31f;
         }
     }
 
@@ -79,6 +90,7 @@ internal static unsafe class KernelBenchmark
         foreach (int heads in new[] { 1, 3, 24 })
         {
             using var memory = new NativeBuffer(1 << 20);
+            Fill(memory);
             float* keys = (float*)memory.Pointer;
             float* q = keys + (Block * Dim);
             float* scores = q + (heads * Dim);

@@ -5,12 +5,16 @@ using System.Runtime.Intrinsics.X86;
 namespace Cleave.Compute.Cpu;
 
 /// <summary>The lanes as two 256-bit registers (AVX2 and FMA).</summary>
-internal readonly unsafe struct Avx2Lanes(Vector256<float> low, Vector256<float> high) : ILanes<Avx2Lanes>
+internal unsafe struct Avx2Lanes(Vector256<float> low, Vector256<float> high) : ILanes<Avx2Lanes>
 {
-    private readonly Vector256<float> _low = low;
-    private readonly Vector256<float> _high = high;
+    private Vector256<float> _low = low;
+    private Vector256<float> _high = high;
 
     public static bool IsSupported => Avx2.IsSupported && System.Runtime.Intrinsics.X86.Fma.IsSupported;
+
+    public static float I8Unit => 1f;
+
+    public static int Registers => 8;
 
     public static Avx2Lanes Zero => default;
 
@@ -31,6 +35,9 @@ internal readonly unsafe struct Avx2Lanes(Vector256<float> low, Vector256<float>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Avx2Lanes LoadI8(sbyte* source) => new(WidenI8(source), WidenI8(source + 8));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch(byte* address) => Sse.Prefetch0(address);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Avx2Lanes value, float* destination)
@@ -55,6 +62,13 @@ internal readonly unsafe struct Avx2Lanes(Vector256<float> low, Vector256<float>
     public static Avx2Lanes Fma(Avx2Lanes a, Avx2Lanes b, Avx2Lanes c) => new(
             System.Runtime.Intrinsics.X86.Fma.MultiplyAdd(a._low, b._low, c._low),
             System.Runtime.Intrinsics.X86.Fma.MultiplyAdd(a._high, b._high, c._high));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Accumulate(ref Avx2Lanes sum, Avx2Lanes a, Avx2Lanes b)
+    {
+        sum._low = System.Runtime.Intrinsics.X86.Fma.MultiplyAdd(a._low, b._low, sum._low);
+        sum._high = System.Runtime.Intrinsics.X86.Fma.MultiplyAdd(a._high, b._high, sum._high);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Avx2Lanes IfLess(Avx2Lanes a, Avx2Lanes b, Avx2Lanes x, Avx2Lanes y) => new(

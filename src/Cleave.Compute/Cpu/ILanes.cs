@@ -10,6 +10,9 @@ namespace Cleave.Compute.Cpu;
 internal unsafe interface ILanes<TSelf>
     where TSelf : struct, ILanes<TSelf>
 {
+    /// <summary>Sixteen-lane values that fit the registers.</summary>
+    static abstract int Registers { get; }
+
     static abstract TSelf Zero { get; }
 
     static abstract TSelf Broadcast(float value);
@@ -25,8 +28,14 @@ internal unsafe interface ILanes<TSelf>
     /// <summary>Sixteen bfloat16 numbers.</summary>
     static abstract TSelf LoadBF16(ushort* source);
 
-    /// <summary>Sixteen signed bytes.</summary>
+    /// <summary>Sixteen signed bytes, each times <see cref="I8Unit"/> (a power of two that makes the load cheaper).</summary>
     static abstract TSelf LoadI8(sbyte* source);
+
+    /// <summary>What <see cref="LoadI8"/> loads for 1.</summary>
+    static abstract float I8Unit { get; }
+
+    /// <summary>Asks for the cache line of an address that will be read soon; any address will do.</summary>
+    static abstract void Prefetch(byte* address);
 
     static abstract void Store(TSelf value, float* destination);
 
@@ -40,6 +49,12 @@ internal unsafe interface ILanes<TSelf>
 
     /// <summary>a · b + c, rounded once.</summary>
     static abstract TSelf Fma(TSelf a, TSelf b, TSelf c);
+
+    /// <summary>
+    /// sum = a · b + sum. The same as <see cref="Fma"/>, but the compiler sees that the sum stays in its register; with Fma it adds
+    /// a move wherever a or b is used for the last time.
+    /// </summary>
+    static abstract void Accumulate(ref TSelf sum, TSelf a, TSelf b);
 
     /// <summary>a &lt; b ? x : y, lane by lane; false when either is NaN.</summary>
     static abstract TSelf IfLess(TSelf a, TSelf b, TSelf x, TSelf y);
@@ -80,7 +95,7 @@ internal unsafe interface ILanes<TSelf>
     /// y[r, n] = x[r] · w[n] for <see cref="KernelSet.PanelOutputs"/> rows of weights, where the instruction set has a tile of
     /// its own; false where it has none and the one written in lanes does.
     /// </summary>
-    static virtual bool TryTile(float* x, nint xStride, int rows, float** w, nint k, float* y, nint yStride) => false;
+    static virtual bool TryTile(float* x, nint xStride, int rows, float** w, nint k, float* y, nint yStride, float* carry, TilePart part) => false;
 
     /// <summary>Four <see cref="Sum"/>s at once.</summary>
     static abstract Vector128<float> Sum4(TSelf a, TSelf b, TSelf c, TSelf d);

@@ -4,12 +4,16 @@ using System.Runtime.Intrinsics;
 namespace Cleave.Compute.Cpu;
 
 /// <summary>The lanes as four 128-bit registers, on any hardware (NEON on ARM).</summary>
-internal readonly unsafe struct PortableLanes(Vector128<float> a, Vector128<float> b, Vector128<float> c, Vector128<float> d) : ILanes<PortableLanes>
+internal unsafe struct PortableLanes(Vector128<float> a, Vector128<float> b, Vector128<float> c, Vector128<float> d) : ILanes<PortableLanes>
 {
-    private readonly Vector128<float> _a = a;
-    private readonly Vector128<float> _b = b;
-    private readonly Vector128<float> _c = c;
-    private readonly Vector128<float> _d = d;
+    private Vector128<float> _a = a;
+    private Vector128<float> _b = b;
+    private Vector128<float> _c = c;
+    private Vector128<float> _d = d;
+
+    public static float I8Unit => 1f;
+
+    public static int Registers => 8;
 
     public static PortableLanes Zero => default;
 
@@ -30,6 +34,12 @@ internal readonly unsafe struct PortableLanes(Vector128<float> a, Vector128<floa
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static PortableLanes LoadI8(sbyte* source) => new(WidenI8(source), WidenI8(source + 4), WidenI8(source + 8), WidenI8(source + 12));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch(byte* address)
+    {
+        // No portable instruction; hardware prefetchers follow the streams.
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(PortableLanes value, float* destination)
@@ -58,6 +68,15 @@ internal readonly unsafe struct PortableLanes(Vector128<float> a, Vector128<floa
             Vector128.FusedMultiplyAdd(a._b, b._b, c._b),
             Vector128.FusedMultiplyAdd(a._c, b._c, c._c),
             Vector128.FusedMultiplyAdd(a._d, b._d, c._d));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Accumulate(ref PortableLanes sum, PortableLanes a, PortableLanes b)
+    {
+        sum._a = Vector128.FusedMultiplyAdd(a._a, b._a, sum._a);
+        sum._b = Vector128.FusedMultiplyAdd(a._b, b._b, sum._b);
+        sum._c = Vector128.FusedMultiplyAdd(a._c, b._c, sum._c);
+        sum._d = Vector128.FusedMultiplyAdd(a._d, b._d, sum._d);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static PortableLanes IfLess(PortableLanes a, PortableLanes b, PortableLanes x, PortableLanes y) => new(

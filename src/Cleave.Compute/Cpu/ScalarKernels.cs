@@ -7,21 +7,47 @@ internal sealed unsafe class ScalarKernels : KernelSet
 
     public override KernelPath Path => KernelPath.Scalar;
 
-    public override bool HasDot(ElementType type) => false;
+    public override int MostDotRows(ElementType type, int k) => 0;
 
-    public override void Dot(ElementType type, float* x, byte* weights, long rowBytes, int outputs, int k, float* y) =>
+    public override void Dot(ElementType type, float* x, int rows, byte* weights, long rowBytes, int outputs, int k, float* y, long yStride) =>
         throw new NotSupportedException("the scalar kernels unpack every weight");
 
     public override void Unpack(ElementType type, byte* source, float* destination, int count) =>
         QuantBlocks.Unpack(type, source, destination, count);
 
-    public override void Tile(float* x, long xStride, int rows, float* panel, int outputs, int k, float* y, long yStride)
+    public override void UnpackPanel(ElementType type, byte* weights, long rowBytes, int outputs, int count, float* panel, int k)
     {
+        for (int output = 0; output < outputs; output++)
+        {
+            QuantBlocks.Unpack(type, weights + (output * rowBytes), panel, count);
+            new Span<float>(panel + count, k - count).Clear();
+            panel += PanelStride(k);
+        }
+    }
+
+    public override void Tile(float* x, long xStride, int rows, float* panel, int outputs, int k, float* y, long yStride, float* carry, TilePart part)
+    {
+        float* lanes = stackalloc float[Lanes];
         for (int row = 0; row < rows; row++)
         {
             for (int output = 0; output < outputs; output++)
             {
-                y[(row * yStride) + output] = DotProduct(x + (row * xStride), panel + ((long)output * k), k);
+                var kept = new Span<float>(carry + (row * CarryFloats) + (output * Lanes), Lanes);
+                new Span<float>(lanes, Lanes).Clear();
+                if ((part & TilePart.Resume) != 0)
+                {
+                    kept.CopyTo(new Span<float>(lanes, Lanes));
+                }
+
+                MultiplyAdd(x + (row * xStride), panel + (output * PanelStride(k)), k, lanes);
+                if ((part & TilePart.Pause) != 0)
+                {
+                    new Span<float>(lanes, Lanes).CopyTo(kept);
+                }
+                else
+                {
+                    y[(row * yStride) + output] = Sum(lanes);
+                }
             }
         }
     }
@@ -168,12 +194,16 @@ internal sealed unsafe class ScalarKernels : KernelSet
     {
         float* lanes = stackalloc float[Lanes];
         new Span<float>(lanes, Lanes).Clear();
+        MultiplyAdd(a, b, k, lanes);
+        return Sum(lanes);
+    }
+
+    private static void MultiplyAdd(float* a, float* b, int k, float* lanes)
+    {
         for (int i = 0; i < k; i++)
         {
             lanes[i % Lanes] = MathF.FusedMultiplyAdd(a[i], b[i], lanes[i % Lanes]);
         }
-
-        return Sum(lanes);
     }
 
     private static float Sum(float* lanes)

@@ -26,7 +26,7 @@ internal sealed unsafe partial class VectorKernels<TLanes>
                 }
             }
 
-            TileWhole(q, headDim, heads, w, headDim, scores + j, BlockPositions);
+            TileWhole(q, headDim, heads, w, headDim, scores + j, BlockPositions, null, TilePart.Whole);
         }
 
         TLanes factor = TLanes.Broadcast(scale);
@@ -144,20 +144,20 @@ internal sealed unsafe partial class VectorKernels<TLanes>
             TLanes v2 = TLanes.Load(value + 32);
             TLanes v3 = TLanes.Load(value + 48);
             TLanes p0 = TLanes.Broadcast(weights + j);
-            m00 = TLanes.Fma(p0, v0, m00);
-            m01 = TLanes.Fma(p0, v1, m01);
-            m02 = TLanes.Fma(p0, v2, m02);
-            m03 = TLanes.Fma(p0, v3, m03);
+            TLanes.Accumulate(ref m00, p0, v0);
+            TLanes.Accumulate(ref m01, p0, v1);
+            TLanes.Accumulate(ref m02, p0, v2);
+            TLanes.Accumulate(ref m03, p0, v3);
             TLanes p1 = TLanes.Broadcast(weights + BlockPositions + j);
-            m10 = TLanes.Fma(p1, v0, m10);
-            m11 = TLanes.Fma(p1, v1, m11);
-            m12 = TLanes.Fma(p1, v2, m12);
-            m13 = TLanes.Fma(p1, v3, m13);
+            TLanes.Accumulate(ref m10, p1, v0);
+            TLanes.Accumulate(ref m11, p1, v1);
+            TLanes.Accumulate(ref m12, p1, v2);
+            TLanes.Accumulate(ref m13, p1, v3);
             TLanes p2 = TLanes.Broadcast(weights + (2 * BlockPositions) + j);
-            m20 = TLanes.Fma(p2, v0, m20);
-            m21 = TLanes.Fma(p2, v1, m21);
-            m22 = TLanes.Fma(p2, v2, m22);
-            m23 = TLanes.Fma(p2, v3, m23);
+            TLanes.Accumulate(ref m20, p2, v0);
+            TLanes.Accumulate(ref m21, p2, v1);
+            TLanes.Accumulate(ref m22, p2, v2);
+            TLanes.Accumulate(ref m23, p2, v3);
         }
 
         TLanes.Store(m00, mix);
@@ -193,10 +193,10 @@ internal sealed unsafe partial class VectorKernels<TLanes>
             TLanes v2 = TLanes.Load(value + 32);
             TLanes v3 = TLanes.Load(value + 48);
             TLanes p0 = TLanes.Broadcast(weights + j);
-            m00 = TLanes.Fma(p0, v0, m00);
-            m01 = TLanes.Fma(p0, v1, m01);
-            m02 = TLanes.Fma(p0, v2, m02);
-            m03 = TLanes.Fma(p0, v3, m03);
+            TLanes.Accumulate(ref m00, p0, v0);
+            TLanes.Accumulate(ref m01, p0, v1);
+            TLanes.Accumulate(ref m02, p0, v2);
+            TLanes.Accumulate(ref m03, p0, v3);
         }
 
         TLanes.Store(m00, mix);
@@ -218,7 +218,7 @@ internal sealed unsafe partial class VectorKernels<TLanes>
             float* value = start + (slots[j] * slotStride);
             TLanes v0 = TLanes.Load(value);
             TLanes p0 = TLanes.Broadcast(weights + j);
-            m00 = TLanes.Fma(p0, v0, m00);
+            TLanes.Accumulate(ref m00, p0, v0);
         }
 
         TLanes.Store(m00, mix);
