@@ -12,7 +12,7 @@ public sealed unsafe class CpuDevice : IComputeDevice
     private readonly KernelSet _kernels;
     private readonly ThreadTeam _team;
     private readonly WorkerScratch _scratch;
-    private readonly WorkerScratch _padding;
+    private readonly WorkerScratch _packed;
     private readonly MatMulJob _matMul;
     private readonly AttentionJob _attention;
     private readonly RowsJob _rows;
@@ -26,8 +26,8 @@ public sealed unsafe class CpuDevice : IComputeDevice
         _kernels = KernelTable.Select(path);
         _team = new ThreadTeam(threads ?? ProcessorCount.Default());
         _scratch = new WorkerScratch(this, _team.Size);
-        _padding = new WorkerScratch(this, 1);
-        _matMul = new MatMulJob(_kernels, _scratch, _padding);
+        _packed = new WorkerScratch(this, 1);
+        _matMul = new MatMulJob(_kernels, _scratch, _packed);
         _attention = new AttentionJob(_kernels, _scratch);
         _rows = new RowsJob(_kernels, _scratch);
     }
@@ -269,7 +269,7 @@ public sealed unsafe class CpuDevice : IComputeDevice
     {
         _team.Dispose();
         _scratch.Dispose();
-        _padding.Dispose();
+        _packed.Dispose();
     }
 
     internal void Allocated(long bytes) => Interlocked.Add(ref _allocatedBytes, bytes);

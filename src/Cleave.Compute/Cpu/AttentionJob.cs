@@ -1,30 +1,45 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Cleave.Compute.Cpu;
 
 /// <summary>
-/// Attention of (row, key head) pairs: for each block of 64 positions, scores, running softmax, weighted values. The query
-/// heads of a group share the block's keys and values.
+/// Attention of a few rows over one key head: for each block of 64 positions, scores, running softmax, weighted values.
+/// <list type="number">
+/// <item>Gather the queries of the rows' heads that share the key head.</item>
+/// <item>For each block, in ascending order: rows that read it through the same table go together, over keys and values that
+/// stay in the first-level cache; rows that have it in their tails, or see it in part, go one by one.</item>
+/// <item>Divide by the softmax's sum.</item>
+/// </list>
+/// A query's arithmetic is the same either way, so how rows are grouped changes no bit.
 /// </summary>
 internal sealed unsafe class AttentionJob(KernelSet kernels, WorkerScratch scratch) : ParallelJob
 {
     private const int Block = KernelSet.BlockPositions;
 
+    /// <summary>Queries (rows times heads of a group) that one item takes: their state fits the second-level cache.</summary>
+    private const int MostQueries = 48;
+
     private AttentionPlan _plan = null!;
     private CpuKvArena _arena = null!;
     private AttentionShape _shape;
+    private int* _tables;
+    private int* _tails;
     private byte* _keys;
     private byte* _values;
     private float* _q;
     private long _qStride;
     private float* _y;
     private long _yStride;
+    private int _rows;
     private int _paddedDim;
     private int _headsPerItem;
-    private int _itemsPerRow;
+    private int _rowsPerItem;
+    private int _headItems;
     private bool _inPlace;
 
+    /// <summary>Computes y for all rows of the plan.</summary>
     public void Run(ThreadTeam team, float* q, long qStride, CpuKvArena arena, int layer, AttentionPlan plan, in AttentionShape shape, float* y, long yStride)
     {
         _plan = plan;
@@ -36,79 +51,75 @@ internal sealed unsafe class AttentionJob(KernelSet kernels, WorkerScratch scrat
         _qStride = qStride;
         _y = y;
         _yStride = yStride;
+        _rows = plan.Rows.Length;
         _paddedDim = (shape.HeadDim + 15) & ~15;
         _inPlace = arena.Type == ElementType.F32 && _paddedDim == shape.HeadDim;
-
-        int rows = plan.Rows.Length;
-        int group = shape.Heads / shape.KvHeads;
-        int parts = rows * shape.KvHeads >= team.Size ? 1 : Math.Min(group, (team.Size + (rows * shape.KvHeads) - 1) / (rows * shape.KvHeads));
-        _headsPerItem = (group + parts - 1) / parts;
-        _itemsPerRow = shape.KvHeads * ((group + _headsPerItem - 1) / _headsPerItem);
-        int perHead = (2 * _paddedDim) + Block + 3;
-        scratch.Reserve((Block * sizeof(long)) + (((2L * Block * _paddedDim) + ((long)_headsPerItem * perHead) + 64) * sizeof(float)));
-        team.Run(this, rows * _itemsPerRow);
+        Divide(team.Size);
+        scratch.Reserve(Layout.Bytes(_rowsPerItem * _headsPerItem, _paddedDim));
+        fixed (int* tables = plan.Tables)
+        fixed (int* tails = plan.Tails)
+        {
+            _tables = tables;
+            _tails = tails;
+            team.Run(this, _headItems * ((_rows + _rowsPerItem - 1) / _rowsPerItem));
+        }
     }
 
+    /// <inheritdoc />
     public override void Run(int item, int worker)
     {
-        ref readonly AttentionRow row = ref _plan.Rows[item / _itemsPerRow];
         int group = _shape.Heads / _shape.KvHeads;
-        int partsPerGroup = _itemsPerRow / _shape.KvHeads;
-        int kvHead = item % _itemsPerRow / partsPerGroup;
-        int firstHead = (kvHead * group) + (item % partsPerGroup * _headsPerItem);
+        int parts = _headItems / _shape.KvHeads;
+        int headItem = item % _headItems;
+        int kvHead = headItem / parts;
+        int firstHead = (kvHead * group) + (headItem % parts * _headsPerItem);
         int heads = Math.Min(_headsPerItem, ((kvHead + 1) * group) - firstHead);
+        int firstRow = item / _headItems * _rowsPerItem;
+        int rows = Math.Min(_rowsPerItem, _rows - firstRow);
+        ReadOnlySpan<AttentionRow> planned = _plan.Rows.Slice(firstRow, rows);
+        var state = new Layout(scratch.Of(worker), rows * heads, _paddedDim);
+
+        // 1. Queries, [row, head].
         int dim = _shape.HeadDim;
-
-        long* offsets = (long*)scratch.Of(worker);
-        float* keyBlock = (float*)(offsets + Block);
-        float* valueBlock = keyBlock + (Block * _paddedDim);
-        float* q = valueBlock + (Block * _paddedDim);
-        float* mix = q + (heads * _paddedDim);
-        float* scores = mix + (heads * _paddedDim);
-        float* max = scores + (heads * Block);
-        float* sum = max + heads;
-        float* correction = sum + heads;
-
-        new Span<float>(q, 2 * heads * _paddedDim).Clear();
-        new Span<float>(max, heads).Fill(float.NegativeInfinity);
-        new Span<float>(sum, heads).Clear();
-        long rowIndex = item / _itemsPerRow;
-        for (int head = 0; head < heads; head++)
+        new Span<float>(state.Mix, rows * heads * _paddedDim).Clear();
+        new Span<float>(state.Max, rows * heads).Fill(float.NegativeInfinity);
+        new Span<float>(state.Sum, rows * heads).Clear();
+        int end = 0;
+        int start = int.MaxValue;
+        for (int row = 0; row < rows; row++)
         {
-            float* source = _q + (rowIndex * _qStride) + ((long)(firstHead + head) * dim);
-            new Span<float>(source, dim).CopyTo(new Span<float>(q + (head * _paddedDim), dim));
-        }
-
-        int start = _shape.Window > 0 ? Math.Max(0, row.Position + 1 - _shape.Window) : 0;
-        for (int block = start / Block * Block; block <= row.Position; block += Block)
-        {
-            int first = Math.Max(start - block, 0);
-            int last = Math.Min(row.Position + 1 - block, Block);
-            float* keys = keyBlock;
-            float* values = valueBlock;
-            if (_inPlace)
+            for (int head = 0; head < heads; head++)
             {
-                keys = (float*)_keys;
-                values = (float*)_values;
-                for (int j = first; j < last; j++)
-                {
-                    offsets[j] = ((long)SlotOf(row, block + j) * _arena.Columns) + (kvHead * dim);
-                }
-            }
-            else
-            {
-                UnpackBlock(row, block, first, last, kvHead, keys, values, offsets);
+                float* source = _q + ((firstRow + row) * _qStride) + ((long)(firstHead + head) * dim);
+                float* query = state.Queries + (((row * heads) + head) * _paddedDim);
+                new Span<float>(source, dim).CopyTo(new Span<float>(query, dim));
+                new Span<float>(query + dim, _paddedDim - dim).Clear();
             }
 
-            kernels.Score(q, heads, _paddedDim, keys, offsets, first, last, _shape.Scale, _shape.SoftCap, scores);
-            kernels.Softmax(scores, heads, max, sum, correction);
-            kernels.Mix(mix, heads, _paddedDim, correction, values, offsets, first, last, scores);
+            end = Math.Max(end, planned[row].Position + 1);
+            start = Math.Min(start, StartOf(planned[row]));
         }
 
-        for (int head = 0; head < heads; head++)
+        // 2. Blocks.
+        for (int block = start / Block * Block; block < end; block += Block)
         {
-            float* target = _y + (rowIndex * _yStride) + ((long)(firstHead + head) * dim);
-            kernels.Divide(mix + (head * _paddedDim), sum[head], target, dim);
+            for (int row = 0; row < rows;)
+            {
+                int together = SharedRun(planned[row..], block);
+                AttendBlock(planned[row], block, kvHead, state, row * heads, together * heads);
+                row += together;
+            }
+        }
+
+        // 3. Results.
+        for (int row = 0; row < rows; row++)
+        {
+            for (int head = 0; head < heads; head++)
+            {
+                float* target = _y + ((firstRow + row) * _yStride) + ((long)(firstHead + head) * dim);
+                int query = (row * heads) + head;
+                kernels.Divide(state.Mix + (query * _paddedDim), state.Sum[query], target, dim);
+            }
         }
     }
 
@@ -148,25 +159,140 @@ internal sealed unsafe class AttentionJob(KernelSet kernels, WorkerScratch scrat
         return largest;
     }
 
-    private int SlotOf(in AttentionRow row, int position) => position < row.PrefixLength
-        ? _plan.Tables[row.TableOffset + position]
-        : _plan.Tails[row.TailOffset + position - row.PrefixLength];
+    /// <summary>Splits heads where rows are few, rows where they are many.</summary>
+    private void Divide(int threads)
+    {
+        int group = _shape.Heads / _shape.KvHeads;
+        int parts = Math.Clamp((threads + (_rows * _shape.KvHeads) - 1) / (_rows * _shape.KvHeads), 1, group);
+        _headsPerItem = (group + parts - 1) / parts;
+        _headItems = _shape.KvHeads * ((group + _headsPerItem - 1) / _headsPerItem);
 
-    private void UnpackBlock(in AttentionRow row, int block, int first, int last, int kvHead, float* keys, float* values, long* offsets)
+        // Three items per thread, so that a slow one delays little.
+        int items = Math.Max(1, 3 * threads / _headItems);
+        _rowsPerItem = Math.Clamp((_rows + items - 1) / items, 1, Math.Max(1, MostQueries / _headsPerItem));
+    }
+
+    /// <summary>How many rows from the first on read this block whole and through the same table; at least 1.</summary>
+    private int SharedRun(ReadOnlySpan<AttentionRow> rows, int block)
+    {
+        int count = 0;
+        while (count < rows.Length && rows[count].TableOffset == rows[0].TableOffset
+            && rows[count].PrefixLength >= block + Block && StartOf(rows[count]) <= block)
+        {
+            count++;
+        }
+
+        return Math.Max(1, count);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int StartOf(in AttentionRow row) => _shape.Window > 0 ? Math.Max(0, row.Position + 1 - _shape.Window) : 0;
+
+    private void AttendBlock(in AttentionRow row, int block, int kvHead, in Layout state, int firstQuery, int queries)
+    {
+        int first = Math.Max(StartOf(row) - block, 0);
+        int last = Math.Min(row.Position + 1 - block, Block);
+        if (first >= last)
+        {
+            // Before the row's window, or after its position.
+            return;
+        }
+
+        int* slots = SlotsOf(row, block, last, state.Gathered);
+        PositionBlock keys;
+        PositionBlock values;
+        if (_inPlace)
+        {
+            int column = kvHead * _shape.HeadDim;
+            keys = new PositionBlock((float*)_keys + column, slots, _arena.Columns);
+            values = new PositionBlock((float*)_values + column, slots, _arena.Columns);
+        }
+        else
+        {
+            Unpack(_keys, slots, first, last, kvHead, state.KeyBlock);
+            Unpack(_values, slots, first, last, kvHead, state.ValueBlock);
+            keys = new PositionBlock(state.KeyBlock, state.Ascending, _paddedDim);
+            values = new PositionBlock(state.ValueBlock, state.Ascending, _paddedDim);
+        }
+
+        float* q = state.Queries + (firstQuery * _paddedDim);
+        float* mix = state.Mix + (firstQuery * _paddedDim);
+        kernels.Score(q, queries, _paddedDim, keys, first, last, _shape.Scale, _shape.SoftCap, state.Scores);
+        kernels.Softmax(state.Scores, queries, state.Max + firstQuery, state.Sum + firstQuery, state.Correction);
+        kernels.Mix(mix, queries, _paddedDim, state.Correction, values, first, last, state.Scores);
+    }
+
+    /// <summary>The slots of positions block..block + last - 1: where they lie together, else gathered.</summary>
+    private int* SlotsOf(in AttentionRow row, int block, int last, int* gathered)
+    {
+        int* table = _tables + row.TableOffset + block;
+        int* tail = _tails + row.TailOffset + block - row.PrefixLength;
+        int committed = Math.Clamp(row.PrefixLength - block, 0, last);
+        if (committed == last)
+        {
+            return table;
+        }
+
+        if (committed == 0)
+        {
+            return tail;
+        }
+
+        for (int j = 0; j < last; j++)
+        {
+            gathered[j] = j < committed ? table[j] : tail[j];
+        }
+
+        return gathered;
+    }
+
+    private void Unpack(byte* stored, int* slots, int first, int last, int kvHead, float* numbers)
     {
         int dim = _shape.HeadDim;
-        long start = _arena.Type.RowBytes((long)kvHead * dim);
+        stored += _arena.Type.RowBytes((long)kvHead * dim);
         for (int j = first; j < last; j++)
         {
-            offsets[j] = j * _paddedDim;
-            long source = (SlotOf(row, block + j) * _arena.RowBytes) + start;
-            kernels.Unpack(_arena.Type, _keys + source, keys + offsets[j], dim);
-            kernels.Unpack(_arena.Type, _values + source, values + offsets[j], dim);
-            if (_paddedDim != dim)
+            float* row = numbers + (j * _paddedDim);
+            kernels.Unpack(_arena.Type, stored + (slots[j] * _arena.RowBytes), row, dim);
+            new Span<float>(row + dim, _paddedDim - dim).Clear();
+        }
+    }
+
+    /// <summary>One worker's scratch memory: every array starts on a 64-byte border.</summary>
+    private readonly struct Layout
+    {
+        public readonly int* Gathered;
+        public readonly int* Ascending;
+        public readonly float* KeyBlock;
+        public readonly float* ValueBlock;
+        public readonly float* Queries;
+        public readonly float* Mix;
+        public readonly float* Scores;
+        public readonly float* Max;
+        public readonly float* Sum;
+        public readonly float* Correction;
+
+        public Layout(byte* memory, int queries, int paddedDim)
+        {
+            Gathered = (int*)memory;
+            Ascending = Gathered + Block;
+            KeyBlock = (float*)(Ascending + Block);
+            ValueBlock = KeyBlock + (Block * paddedDim);
+            Queries = ValueBlock + (Block * paddedDim);
+            Mix = Queries + (queries * paddedDim);
+            Scores = Mix + (queries * paddedDim);
+            Max = Scores + (queries * Block);
+            Sum = Max + Padded(queries);
+            Correction = Sum + Padded(queries);
+            for (int j = 0; j < Block; j++)
             {
-                new Span<float>(keys + offsets[j] + dim, _paddedDim - dim).Clear();
-                new Span<float>(values + offsets[j] + dim, _paddedDim - dim).Clear();
+                Ascending[j] = j;
             }
         }
+
+        public static long Bytes(int queries, int paddedDim) => sizeof(float)
+            * ((2L * Block) + (2L * Block * paddedDim) + (2L * queries * paddedDim) + ((long)queries * Block) + (3L * Padded(queries)));
+
+        private static int Padded(int count) => (count + 15) & ~15;
     }
 }

@@ -5,18 +5,24 @@ using System.Runtime.Intrinsics.X86;
 namespace Cleave.Compute.Cpu;
 
 /// <summary>The lanes as two 256-bit registers (AVX2 and FMA).</summary>
-internal readonly unsafe struct Avx2Lanes(Vector256<float> low, Vector256<float> high) : ILanes<Avx2Lanes>
+internal unsafe struct Avx2Lanes(Vector256<float> low, Vector256<float> high) : ILanes<Avx2Lanes>
 {
-    private readonly Vector256<float> _low = low;
-    private readonly Vector256<float> _high = high;
+    private Vector256<float> _low = low;
+    private Vector256<float> _high = high;
+
     public static bool IsSupported => Avx2.IsSupported && System.Runtime.Intrinsics.X86.Fma.IsSupported;
 
-    public static bool WideTiles => false;
+    public static float I8Unit => 1f;
+
+    public static int Registers => 8;
 
     public static Avx2Lanes Zero => default;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Avx2Lanes Broadcast(float value) => new(Vector256.Create(value), Vector256.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Avx2Lanes Broadcast(float* source) => new(Vector256.Create(*source), Vector256.Create(*source));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Avx2Lanes Load(float* source) => new(Vector256.Load(source), Vector256.Load(source + 8));
@@ -29,6 +35,9 @@ internal readonly unsafe struct Avx2Lanes(Vector256<float> low, Vector256<float>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Avx2Lanes LoadI8(sbyte* source) => new(WidenI8(source), WidenI8(source + 8));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch(byte* address) => Sse.Prefetch0(address);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Avx2Lanes value, float* destination)
@@ -53,6 +62,13 @@ internal readonly unsafe struct Avx2Lanes(Vector256<float> low, Vector256<float>
     public static Avx2Lanes Fma(Avx2Lanes a, Avx2Lanes b, Avx2Lanes c) => new(
             System.Runtime.Intrinsics.X86.Fma.MultiplyAdd(a._low, b._low, c._low),
             System.Runtime.Intrinsics.X86.Fma.MultiplyAdd(a._high, b._high, c._high));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Accumulate(ref Avx2Lanes sum, Avx2Lanes a, Avx2Lanes b)
+    {
+        sum._low = System.Runtime.Intrinsics.X86.Fma.MultiplyAdd(a._low, b._low, sum._low);
+        sum._high = System.Runtime.Intrinsics.X86.Fma.MultiplyAdd(a._high, b._high, sum._high);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Avx2Lanes IfLess(Avx2Lanes a, Avx2Lanes b, Avx2Lanes x, Avx2Lanes y) => new(
@@ -96,6 +112,18 @@ internal readonly unsafe struct Avx2Lanes(Vector256<float> low, Vector256<float>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Avx2Lanes Fold8(Avx2Lanes a, Avx2Lanes b) => new(a._low + a._high, b._low + b._high);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Avx2Lanes Fold4(Avx2Lanes a, Avx2Lanes b) => new(Fold4(a._low, b._low), Fold4(a._high, b._high));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Avx2Lanes Fold2(Avx2Lanes a, Avx2Lanes b) => new(Fold2(a._low, b._low), Fold2(a._high, b._high));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Avx2Lanes Fold1(Avx2Lanes a, Avx2Lanes b) => new(Fold1(a._low, b._low), Fold1(a._high, b._high));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Sum4(Avx2Lanes a, Avx2Lanes b, Avx2Lanes c, Avx2Lanes d)
     {
         Vector256<float> a8 = a._low + a._high;
@@ -112,6 +140,18 @@ internal readonly unsafe struct Avx2Lanes(Vector256<float> low, Vector256<float>
         // one: [a c a c | b d b d]
         return Sse.UnpackLow(one.GetLower(), one.GetUpper());
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Fold4(Vector256<float> a, Vector256<float> b) =>
+        Avx.Blend(a, b, 0b1111_0000) + Avx.Permute2x128(a, b, 0x21);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Fold2(Vector256<float> a, Vector256<float> b) =>
+        Avx.Blend(a, b, 0b1100_1100) + Avx.Shuffle(a, b, 0b01_00_11_10);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Fold1(Vector256<float> a, Vector256<float> b) =>
+        Avx.Blend(a, b, 0b1010_1010) + Avx.Permute(Avx.Blend(b, a, 0b1010_1010), 0b10_11_00_01);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> WidenF16(ushort* source)

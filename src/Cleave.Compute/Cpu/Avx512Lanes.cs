@@ -5,18 +5,23 @@ using System.Runtime.Intrinsics.X86;
 namespace Cleave.Compute.Cpu;
 
 /// <summary>The lanes as one 512-bit register (AVX-512 F, BW, DQ, VL).</summary>
-internal readonly unsafe struct Avx512Lanes(Vector512<float> value) : ILanes<Avx512Lanes>
+internal unsafe struct Avx512Lanes(Vector512<float> value) : ILanes<Avx512Lanes>
 {
-    private readonly Vector512<float> _value = value;
+    private Vector512<float> _value = value;
 
     public static bool IsSupported => Avx512F.IsSupported && Avx512BW.IsSupported && Avx512DQ.IsSupported && Avx512F.VL.IsSupported;
 
-    public static bool WideTiles => true;
+    public static float I8Unit => 16777216f;
+
+    public static int Registers => 32;
 
     public static Avx512Lanes Zero => new(Vector512<float>.Zero);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Avx512Lanes Broadcast(float value) => new(Vector512.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Avx512Lanes Broadcast(float* source) => new(Vector512.Create(*source));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Avx512Lanes Load(float* source) => new(Vector512.Load(source));
@@ -43,8 +48,21 @@ internal readonly unsafe struct Avx512Lanes(Vector512<float> value) : ILanes<Avx
         new((Avx512F.ConvertToVector512UInt32(Vector256.Load(source)) << 16).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Avx512Lanes LoadI8(sbyte* source) =>
-        new(Avx512F.ConvertToVector512Single(Avx512F.ConvertToVector512Int32(Vector128.Load(source))));
+    public static Avx512Lanes LoadI8(sbyte* source)
+    {
+        // Bytes go to the top of their lanes: value · 2^24. A broadcast load and a shuffle, because the widening move repeats
+        // its shuffle whenever the load crosses a cache line, as half of the 34-byte blocks do (measured: 20 % of the time).
+        Vector512<byte> places = Vector512.Create(
+            (byte)255, 255, 255, 0, 255, 255, 255, 1, 255, 255, 255, 2, 255, 255, 255, 3,
+            255, 255, 255, 4, 255, 255, 255, 5, 255, 255, 255, 6, 255, 255, 255, 7,
+            255, 255, 255, 8, 255, 255, 255, 9, 255, 255, 255, 10, 255, 255, 255, 11,
+            255, 255, 255, 12, 255, 255, 255, 13, 255, 255, 255, 14, 255, 255, 255, 15);
+        Vector512<byte> bytes = Avx512F.BroadcastVector128ToVector512((int*)source).AsByte();
+        return new(Avx512F.ConvertToVector512Single(Avx512BW.Shuffle(bytes, places).AsInt32()));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch(byte* address) => Sse.Prefetch0(address);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Avx512Lanes value, float* destination) => value._value.Store(destination);
@@ -64,6 +82,12 @@ internal readonly unsafe struct Avx512Lanes(Vector512<float> value) : ILanes<Avx
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Avx512Lanes Fma(Avx512Lanes a, Avx512Lanes b, Avx512Lanes c) =>
         new(Avx512F.FusedMultiplyAdd(a._value, b._value, c._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Accumulate(ref Avx512Lanes sum, Avx512Lanes a, Avx512Lanes b)
+    {
+        sum._value = Avx512F.FusedMultiplyAdd(a._value, b._value, sum._value);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Avx512Lanes IfLess(Avx512Lanes a, Avx512Lanes b, Avx512Lanes x, Avx512Lanes y) =>
@@ -102,6 +126,25 @@ internal readonly unsafe struct Avx512Lanes(Vector512<float> value) : ILanes<Avx
         Vector128<float> four = eight.GetLower() + eight.GetUpper();
         Vector128<float> two = four + Sse.MoveHighToLow(four, four);
         return two.ToScalar() + two.GetElement(1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Avx512Lanes Fold8(Avx512Lanes a, Avx512Lanes b) => new(Avx512Tiles.Fold8(a._value, b._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Avx512Lanes Fold4(Avx512Lanes a, Avx512Lanes b) => new(Avx512Tiles.Fold4(a._value, b._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Avx512Lanes Fold2(Avx512Lanes a, Avx512Lanes b) => new(Avx512Tiles.Fold2(a._value, b._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Avx512Lanes Fold1(Avx512Lanes a, Avx512Lanes b) => new(Avx512Tiles.Fold1(a._value, b._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryTile(float* x, nint xStride, int rows, float** w, nint k, float* y, nint yStride, float* carry, TilePart part)
+    {
+        Avx512Tiles.Run(x, xStride, rows, w, k, y, yStride, carry, part);
+        return true;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

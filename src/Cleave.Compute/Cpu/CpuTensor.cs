@@ -14,8 +14,10 @@ internal sealed unsafe class CpuTensor : DeviceTensor
         RowCapacity = rows;
         ColumnCount = columns;
 
-        // Rows start on 64-byte borders when they are at least that long.
+        // Rows start on 64-byte borders when they are at least that long, and never a multiple of 2 KB apart: neighbouring rows
+        // would fall on the same few lines of the first-level cache.
         Stride = columns < 16 ? columns : (columns + 15) & ~15;
+        Stride += Stride % 512 == 0 ? 16 : 0;
         _buffer = new NativeBuffer(checked((long)rows * Stride * sizeof(float)));
         _owned = true;
         device.Allocated(_buffer.ByteLength);

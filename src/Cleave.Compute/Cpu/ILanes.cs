@@ -10,12 +10,15 @@ namespace Cleave.Compute.Cpu;
 internal unsafe interface ILanes<TSelf>
     where TSelf : struct, ILanes<TSelf>
 {
-    /// <summary>Whether 24 accumulators fit in registers (32 vector registers of 512 bits).</summary>
-    static abstract bool WideTiles { get; }
+    /// <summary>Sixteen-lane values that fit the registers.</summary>
+    static abstract int Registers { get; }
 
     static abstract TSelf Zero { get; }
 
     static abstract TSelf Broadcast(float value);
+
+    /// <summary>One number from memory in every lane (cheaper than from a register: no shuffle).</summary>
+    static abstract TSelf Broadcast(float* source);
 
     static abstract TSelf Load(float* source);
 
@@ -25,8 +28,14 @@ internal unsafe interface ILanes<TSelf>
     /// <summary>Sixteen bfloat16 numbers.</summary>
     static abstract TSelf LoadBF16(ushort* source);
 
-    /// <summary>Sixteen signed bytes.</summary>
+    /// <summary>Sixteen signed bytes, each times <see cref="I8Unit"/> (a power of two that makes the load cheaper).</summary>
     static abstract TSelf LoadI8(sbyte* source);
+
+    /// <summary>What <see cref="LoadI8"/> loads for 1.</summary>
+    static abstract float I8Unit { get; }
+
+    /// <summary>Asks for the cache line of an address that will be read soon; any address will do.</summary>
+    static abstract void Prefetch(byte* address);
 
     static abstract void Store(TSelf value, float* destination);
 
@@ -40,6 +49,12 @@ internal unsafe interface ILanes<TSelf>
 
     /// <summary>a · b + c, rounded once.</summary>
     static abstract TSelf Fma(TSelf a, TSelf b, TSelf c);
+
+    /// <summary>
+    /// sum = a · b + sum. The same as <see cref="Fma"/>, but the compiler sees that the sum stays in its register; with Fma it adds
+    /// a move wherever a or b is used for the last time.
+    /// </summary>
+    static abstract void Accumulate(ref TSelf sum, TSelf a, TSelf b);
 
     /// <summary>a &lt; b ? x : y, lane by lane; false when either is NaN.</summary>
     static abstract TSelf IfLess(TSelf a, TSelf b, TSelf x, TSelf y);
@@ -60,6 +75,27 @@ internal unsafe interface ILanes<TSelf>
 
     /// <summary>The fixed tree: (i, i+8), (i, i+4), (i, i+2), (i, i+1).</summary>
     static abstract float Sum(TSelf value);
+
+    /// <summary>
+    /// One level of <see cref="Sum"/> for two values: lane i is a[i] + a[i + 8] where i &amp; 8 is 0, b[i - 8] + b[i] where not.
+    /// Four levels turn sixteen values into their sums, in order.
+    /// </summary>
+    static abstract TSelf Fold8(TSelf a, TSelf b);
+
+    /// <summary>As <see cref="Fold8"/>, lanes 4 apart.</summary>
+    static abstract TSelf Fold4(TSelf a, TSelf b);
+
+    /// <summary>As <see cref="Fold8"/>, lanes 2 apart.</summary>
+    static abstract TSelf Fold2(TSelf a, TSelf b);
+
+    /// <summary>As <see cref="Fold8"/>, neighbouring lanes.</summary>
+    static abstract TSelf Fold1(TSelf a, TSelf b);
+
+    /// <summary>
+    /// y[r, n] = x[r] · w[n] for <see cref="KernelSet.PanelOutputs"/> rows of weights, where the instruction set has a tile of
+    /// its own; false where it has none and the one written in lanes does.
+    /// </summary>
+    static virtual bool TryTile(float* x, nint xStride, int rows, float** w, nint k, float* y, nint yStride, float* carry, TilePart part) => false;
 
     /// <summary>Four <see cref="Sum"/>s at once.</summary>
     static abstract Vector128<float> Sum4(TSelf a, TSelf b, TSelf c, TSelf d);

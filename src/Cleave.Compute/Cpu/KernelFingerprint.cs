@@ -28,7 +28,7 @@ internal static unsafe class KernelFingerprint
             y[i] = x[i] * 0.37f;
         }
 
-        kernels.Tile(x, Count, 1, y, 1, Count, z, Count);
+        kernels.Tile(x, Count, 1, y, 1, Count, z, Count, null, TilePart.Whole);
         kernels.RmsNorm(x, y, 1e-5f, z + 16, Count - 16);
         float* silu = z + Count;
         kernels.GatedActivation(Activation.Silu, x, y, silu, Count);

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Cleave.Compute.Cpu;
 
 /// <summary>
@@ -9,24 +11,76 @@ namespace Cleave.Compute.Cpu;
 internal abstract unsafe class KernelSet
 {
     /// <summary>Outputs computed from one unpacked panel of weights.</summary>
-    public const int PanelOutputs = 6;
+    public const int PanelOutputs = 8;
+
+    /// <summary>Floats that keep one row's lanes for one panel between parts of a product.</summary>
+    public const int CarryFloats = PanelOutputs * 16;
 
     /// <summary>Positions in one attention block.</summary>
     public const int BlockPositions = 64;
 
+    /// <summary>
+    /// Floats from one panel row to the next: a cache line more than needed, because rows a multiple of 4 KB apart would all
+    /// fall on the same eight lines of the first-level cache.
+    /// </summary>
+    public static int PanelStride(int k) => k + 16;
+
     public abstract KernelPath Path { get; }
 
-    /// <summary>Whether <see cref="Dot"/> reads this type in place.</summary>
-    public abstract bool HasDot(ElementType type);
+    /// <summary>The most rows for which <see cref="Dot"/> is the way to multiply; 0 when it cannot read this type and length.</summary>
+    public abstract int MostDotRows(ElementType type, int k);
 
-    /// <summary>y[n] = x · w[n] for one row of x and n in 0..outputs-1; weight rows are rowBytes apart in their stored type.</summary>
-    public abstract void Dot(ElementType type, float* x, byte* weights, long rowBytes, int outputs, int k, float* y);
+    /// <summary>
+    /// y[r, n] = x[r] · w[n] for few rows, x as <see cref="PackRows"/> leaves it; weight rows are rowBytes apart, read in their
+    /// stored type.
+    /// </summary>
+    public abstract void Dot(ElementType type, float* x, int rows, byte* weights, long rowBytes, int outputs, int k, float* y, long yStride);
+
+    /// <summary>Rows that <see cref="Dot"/> multiplies in its next pass when so many are left: equal parts of at most eight.</summary>
+    public static int PartRows(int rows)
+    {
+        int parts = (rows + 7) / 8;
+        return (rows + parts - 1) / parts;
+    }
+
+    /// <summary>
+    /// Copies rows of k floats to parts of <see cref="PartRows"/> rows, each [k / 16, rows, 16]: one address leads to all rows,
+    /// where one address each would not fit the registers.
+    /// </summary>
+    public static void PackRows(float* x, long xStride, int rows, int k, float* packed)
+    {
+        while (rows > 0)
+        {
+            int count = PartRows(rows);
+            for (int i = 0; i < k; i += 16)
+            {
+                for (int row = 0; row < count; row++)
+                {
+                    Unsafe.CopyBlockUnaligned(packed, x + (row * xStride) + i, 16 * sizeof(float));
+                    packed += 16;
+                }
+            }
+
+            x += count * xStride;
+            rows -= count;
+        }
+    }
 
     /// <summary>Decodes count numbers exactly (a whole number of blocks) to float32.</summary>
     public abstract void Unpack(ElementType type, byte* source, float* destination, int count);
 
-    /// <summary>y[r, n] = x[r] · panel[n] for n below outputs; the panel holds <see cref="PanelOutputs"/> rows of k floats.</summary>
-    public abstract void Tile(float* x, long xStride, int rows, float* panel, int outputs, int k, float* y, long yStride);
+    /// <summary>
+    /// Decodes up to <see cref="PanelOutputs"/> weight rows of count numbers to panel rows of k floats, zeros after the numbers,
+    /// and may ask the cache for the rows that follow. Panel rows are <see cref="PanelStride"/> apart.
+    /// </summary>
+    public abstract void UnpackPanel(ElementType type, byte* weights, long rowBytes, int outputs, int count, float* panel, int k);
+
+    /// <summary>
+    /// y[r, n] = x[r] · panel[n] for n below outputs; the panel holds <see cref="PanelOutputs"/> rows of k floats,
+    /// <see cref="PanelStride"/> apart. A product along a longer K is computed in parts; carry then holds
+    /// <see cref="CarryFloats"/> floats for each row.
+    /// </summary>
+    public abstract void Tile(float* x, long xStride, int rows, float* panel, int outputs, int k, float* y, long yStride, float* carry, TilePart part);
 
     /// <summary>y = x / sqrt(mean(x²) + epsilon) · weight.</summary>
     public abstract void RmsNorm(float* x, float* weight, float epsilon, float* y, int count);
@@ -48,9 +102,9 @@ internal abstract unsafe class KernelSet
 
     /// <summary>
     /// scores[h, j] = q[h] · key[j] · scale, capped, for j in first..last-1, and -infinity for the block's other positions.
-    /// q: [heads, headDim]; key j starts at keys + offsets[j]; scores: [heads, 64].
+    /// q: [heads, headDim]; scores: [heads, 64].
     /// </summary>
-    public abstract void Score(float* q, int heads, int headDim, float* keys, long* offsets, int first, int last, float scale, float cap, float* scores);
+    public abstract void Score(float* q, int heads, int headDim, in PositionBlock keys, int first, int last, float scale, float cap, float* scores);
 
     /// <summary>
     /// One step of the running softmax for each head: scores become exp(score - max'), with max' the new maximum;
@@ -59,7 +113,7 @@ internal abstract unsafe class KernelSet
     public abstract void Softmax(float* scores, int heads, float* max, float* sum, float* correction);
 
     /// <summary>mix[h] = mix[h] · correction[h], then += weights[h, j] · value[j] for j = first..last-1 in ascending order.</summary>
-    public abstract void Mix(float* mix, int heads, int headDim, float* correction, float* values, long* offsets, int first, int last, float* weights);
+    public abstract void Mix(float* mix, int heads, int headDim, float* correction, in PositionBlock values, int first, int last, float* weights);
 
     /// <summary>y = mix / sum.</summary>
     public abstract void Divide(float* mix, float sum, float* y, int count);

@@ -1,13 +1,21 @@
 namespace Cleave.Compute.Cpu;
 
 /// <summary>
-/// y = x · wᵀ + bias. One row reads the weights in place; several rows unpack a few weight rows at a time to float32, in
+/// y = x · wᵀ + bias. A few rows read the weights in place; more rows unpack a few weight rows at a time to float32, in
 /// cache, and multiply all rows by them. Both follow the same schedule along K, so a row's bits do not depend on which is used.
 /// </summary>
-internal sealed unsafe class MatMulJob(KernelSet kernels, WorkerScratch scratch, WorkerScratch padding) : ParallelJob
+internal sealed unsafe class MatMulJob(KernelSet kernels, WorkerScratch scratch, WorkerScratch packed) : ParallelJob
 {
     /// <summary>Floats of x that stay in a core's second-level cache while every panel passes over them.</summary>
     private const int RowBlockFloats = 96 * 1024;
+
+    /// <summary>Numbers along K multiplied at once: 8 weight rows and 3 rows of x take 22 KB. A multiple of every block length.</summary>
+    private const int Slice = 512;
+
+    /// <summary>A last slice may be this much, rather than leave a short one.</summary>
+    private const int MostSlice = 640;
+
+    private const int PanelFloats = KernelSet.PanelOutputs * (MostSlice + 16);
 
     /// <summary>Multiply-adds that make an item worth claiming (about two microseconds).</summary>
     private const long ItemWork = 64 * 1024;
@@ -36,20 +44,26 @@ internal sealed unsafe class MatMulJob(KernelSet kernels, WorkerScratch scratch,
         _yStride = yStride;
         _rows = rows;
         _paddedK = (k + 15) & ~15;
-        _inPlace = rows == 1 && _paddedK == k && kernels.HasDot(weight.Type);
+        _inPlace = rows <= kernels.MostDotRows(weight.Type, k);
         if (_paddedK != k)
         {
             PadRows(k);
         }
-
-        if (!_inPlace)
+        else if (_inPlace && rows > 1)
         {
-            scratch.Reserve((long)KernelSet.PanelOutputs * _paddedK * sizeof(float));
+            packed.Reserve((long)rows * k * sizeof(float));
+            KernelSet.PackRows(x, xStride, rows, k, (float*)packed.Of(0));
+            _x = (float*)packed.Of(0);
         }
 
         int step = _inPlace ? 4 : KernelSet.PanelOutputs;
-        _rowsPerBlock = Math.Clamp(RowBlockFloats / _paddedK, 8, 256);
+        _rowsPerBlock = _inPlace ? rows : Math.Clamp(RowBlockFloats / _paddedK, 24, 256);
         _rowsPerBlock = Math.Min(rows, _rowsPerBlock);
+        if (!_inPlace)
+        {
+            scratch.Reserve((PanelFloats + ((long)_rowsPerBlock * KernelSet.CarryFloats)) * sizeof(float));
+        }
+
         int rowBlocks = (rows + _rowsPerBlock - 1) / _rowsPerBlock;
         long work = (long)_rowsPerBlock * _paddedK * weight.Outputs;
         long items = Math.Clamp(work / ItemWork, 1, 8L * team.Size);
@@ -72,14 +86,12 @@ internal sealed unsafe class MatMulJob(KernelSet kernels, WorkerScratch scratch,
             int count = Math.Min(contiguous, end - output);
             if (_inPlace)
             {
-                kernels.Dot(_weight.Type, _x, weights, _weight.RowBytes, count, _paddedK, y + output);
+                kernels.Dot(_weight.Type, _x, rows, weights, _weight.RowBytes, count, _paddedK, y + output, _yStride);
             }
             else
             {
                 count = Math.Min(count, KernelSet.PanelOutputs);
-                float* panel = (float*)scratch.Of(worker);
-                FillPanel(panel, weights, count);
-                kernels.Tile(_x + (firstRow * _xStride), _xStride, rows, panel, count, _paddedK, y + output, _yStride);
+                MultiplyPanel(_x + (firstRow * _xStride), rows, weights, count, y + output, (float*)scratch.Of(worker));
             }
 
             AddBias(y, output, count, rows);
@@ -87,14 +99,21 @@ internal sealed unsafe class MatMulJob(KernelSet kernels, WorkerScratch scratch,
         }
     }
 
-    private void FillPanel(float* panel, byte* weights, int outputs)
+    /// <summary>Slices along K, so that a panel stays in the first-level cache while all rows pass over it.</summary>
+    private void MultiplyPanel(float* x, int rows, byte* weights, int outputs, float* y, float* panel)
     {
-        int k = _weight.Inputs;
-        for (int i = 0; i < outputs; i++)
+        float* carry = panel + PanelFloats;
+        TilePart resume = TilePart.Whole;
+        for (int start = 0; start < _paddedK;)
         {
-            float* row = panel + ((long)i * _paddedK);
-            kernels.Unpack(_weight.Type, weights + (i * _weight.RowBytes), row, k);
-            new Span<float>(row + k, _paddedK - k).Clear();
+            int rest = _paddedK - start;
+            int slice = rest <= MostSlice ? rest : Slice;
+            TilePart part = slice < rest ? resume | TilePart.Pause : resume;
+            int count = Math.Min(slice, _weight.Inputs - start);
+            kernels.UnpackPanel(_weight.Type, weights + _weight.Type.RowBytes(start), _weight.RowBytes, outputs, count, panel, slice);
+            kernels.Tile(x + start, _xStride, rows, panel, outputs, slice, y, _yStride, carry, part);
+            resume = TilePart.Resume;
+            start += slice;
         }
     }
 
@@ -117,8 +136,8 @@ internal sealed unsafe class MatMulJob(KernelSet kernels, WorkerScratch scratch,
     /// <summary>Copies x to rows with zeros up to a multiple of 16.</summary>
     private void PadRows(int k)
     {
-        padding.Reserve((long)_rows * _paddedK * sizeof(float));
-        float* padded = (float*)padding.Of(0);
+        packed.Reserve((long)_rows * _paddedK * sizeof(float));
+        float* padded = (float*)packed.Of(0);
         for (int row = 0; row < _rows; row++)
         {
             new Span<float>(_x + (row * _xStride), k).CopyTo(new Span<float>(padded + ((long)row * _paddedK), k));

@@ -4,18 +4,24 @@ using System.Runtime.Intrinsics;
 namespace Cleave.Compute.Cpu;
 
 /// <summary>The lanes as four 128-bit registers, on any hardware (NEON on ARM).</summary>
-internal readonly unsafe struct PortableLanes(Vector128<float> a, Vector128<float> b, Vector128<float> c, Vector128<float> d) : ILanes<PortableLanes>
+internal unsafe struct PortableLanes(Vector128<float> a, Vector128<float> b, Vector128<float> c, Vector128<float> d) : ILanes<PortableLanes>
 {
-    private readonly Vector128<float> _a = a;
-    private readonly Vector128<float> _b = b;
-    private readonly Vector128<float> _c = c;
-    private readonly Vector128<float> _d = d;
-    public static bool WideTiles => false;
+    private Vector128<float> _a = a;
+    private Vector128<float> _b = b;
+    private Vector128<float> _c = c;
+    private Vector128<float> _d = d;
+
+    public static float I8Unit => 1f;
+
+    public static int Registers => 8;
 
     public static PortableLanes Zero => default;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static PortableLanes Broadcast(float value) => new(Vector128.Create(value), Vector128.Create(value), Vector128.Create(value), Vector128.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static PortableLanes Broadcast(float* source) => Broadcast(*source);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static PortableLanes Load(float* source) => new(Vector128.Load(source), Vector128.Load(source + 4), Vector128.Load(source + 8), Vector128.Load(source + 12));
@@ -28,6 +34,12 @@ internal readonly unsafe struct PortableLanes(Vector128<float> a, Vector128<floa
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static PortableLanes LoadI8(sbyte* source) => new(WidenI8(source), WidenI8(source + 4), WidenI8(source + 8), WidenI8(source + 12));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch(byte* address)
+    {
+        // No portable instruction; hardware prefetchers follow the streams.
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(PortableLanes value, float* destination)
@@ -56,6 +68,15 @@ internal readonly unsafe struct PortableLanes(Vector128<float> a, Vector128<floa
             Vector128.FusedMultiplyAdd(a._b, b._b, c._b),
             Vector128.FusedMultiplyAdd(a._c, b._c, c._c),
             Vector128.FusedMultiplyAdd(a._d, b._d, c._d));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Accumulate(ref PortableLanes sum, PortableLanes a, PortableLanes b)
+    {
+        sum._a = Vector128.FusedMultiplyAdd(a._a, b._a, sum._a);
+        sum._b = Vector128.FusedMultiplyAdd(a._b, b._b, sum._b);
+        sum._c = Vector128.FusedMultiplyAdd(a._c, b._c, sum._c);
+        sum._d = Vector128.FusedMultiplyAdd(a._d, b._d, sum._d);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static PortableLanes IfLess(PortableLanes a, PortableLanes b, PortableLanes x, PortableLanes y) => new(
@@ -101,11 +122,43 @@ internal readonly unsafe struct PortableLanes(Vector128<float> a, Vector128<floa
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static PortableLanes Fold8(PortableLanes a, PortableLanes b) =>
+        new(a._a + a._c, a._b + a._d, b._a + b._c, b._b + b._d);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static PortableLanes Fold4(PortableLanes a, PortableLanes b) =>
+        new(a._a + a._b, b._a + b._b, a._c + a._d, b._c + b._d);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static PortableLanes Fold2(PortableLanes a, PortableLanes b) =>
+        new(Fold2(a._a, b._a), Fold2(a._b, b._b), Fold2(a._c, b._c), Fold2(a._d, b._d));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static PortableLanes Fold1(PortableLanes a, PortableLanes b) =>
+        new(Fold1(a._a, b._a), Fold1(a._b, b._b), Fold1(a._c, b._c), Fold1(a._d, b._d));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Sum4(PortableLanes a, PortableLanes b, PortableLanes c, PortableLanes d) =>
         Vector128.Create(Sum(a), Sum(b), Sum(c), Sum(d));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<float> Swap(Vector128<float> value) => Vector128.Shuffle(value, Vector128.Create(1, 0, 3, 2));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> Fold2(Vector128<float> a, Vector128<float> b)
+    {
+        Vector128<float> mask = Vector128.Create(0, 0, -1, -1).AsSingle();
+        Vector128<float> other = Vector128.Shuffle(Vector128.ConditionalSelect(mask, a, b), Vector128.Create(2, 3, 0, 1));
+        return Vector128.ConditionalSelect(mask, b, a) + other;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> Fold1(Vector128<float> a, Vector128<float> b)
+    {
+        Vector128<float> mask = Vector128.Create(0, -1, 0, -1).AsSingle();
+        Vector128<float> other = Swap(Vector128.ConditionalSelect(mask, a, b));
+        return Vector128.ConditionalSelect(mask, b, a) + other;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<float> WidenF16(ushort* source)

@@ -7,21 +7,47 @@ internal sealed unsafe class ScalarKernels : KernelSet
 
     public override KernelPath Path => KernelPath.Scalar;
 
-    public override bool HasDot(ElementType type) => false;
+    public override int MostDotRows(ElementType type, int k) => 0;
 
-    public override void Dot(ElementType type, float* x, byte* weights, long rowBytes, int outputs, int k, float* y) =>
+    public override void Dot(ElementType type, float* x, int rows, byte* weights, long rowBytes, int outputs, int k, float* y, long yStride) =>
         throw new NotSupportedException("the scalar kernels unpack every weight");
 
     public override void Unpack(ElementType type, byte* source, float* destination, int count) =>
         QuantBlocks.Unpack(type, source, destination, count);
 
-    public override void Tile(float* x, long xStride, int rows, float* panel, int outputs, int k, float* y, long yStride)
+    public override void UnpackPanel(ElementType type, byte* weights, long rowBytes, int outputs, int count, float* panel, int k)
     {
+        for (int output = 0; output < outputs; output++)
+        {
+            QuantBlocks.Unpack(type, weights + (output * rowBytes), panel, count);
+            new Span<float>(panel + count, k - count).Clear();
+            panel += PanelStride(k);
+        }
+    }
+
+    public override void Tile(float* x, long xStride, int rows, float* panel, int outputs, int k, float* y, long yStride, float* carry, TilePart part)
+    {
+        float* lanes = stackalloc float[Lanes];
         for (int row = 0; row < rows; row++)
         {
             for (int output = 0; output < outputs; output++)
             {
-                y[(row * yStride) + output] = DotProduct(x + (row * xStride), panel + ((long)output * k), k);
+                var kept = new Span<float>(carry + (row * CarryFloats) + (output * Lanes), Lanes);
+                new Span<float>(lanes, Lanes).Clear();
+                if ((part & TilePart.Resume) != 0)
+                {
+                    kept.CopyTo(new Span<float>(lanes, Lanes));
+                }
+
+                MultiplyAdd(x + (row * xStride), panel + (output * PanelStride(k)), k, lanes);
+                if ((part & TilePart.Pause) != 0)
+                {
+                    new Span<float>(lanes, Lanes).CopyTo(kept);
+                }
+                else
+                {
+                    y[(row * yStride) + output] = Sum(lanes);
+                }
             }
         }
     }
@@ -95,7 +121,7 @@ internal sealed unsafe class ScalarKernels : KernelSet
         }
     }
 
-    public override void Score(float* q, int heads, int headDim, float* keys, long* offsets, int first, int last, float scale, float cap, float* scores)
+    public override void Score(float* q, int heads, int headDim, in PositionBlock keys, int first, int last, float scale, float cap, float* scores)
     {
         for (int head = 0; head < heads; head++)
         {
@@ -104,7 +130,7 @@ internal sealed unsafe class ScalarKernels : KernelSet
                 float score = float.NegativeInfinity;
                 if (j >= first && j < last)
                 {
-                    score = DotProduct(q + (head * headDim), keys + offsets[j], headDim) * scale;
+                    score = DotProduct(q + (head * headDim), keys[j], headDim) * scale;
                     score = cap > 0 ? cap * ScalarMath.Tanh(score / cap) : score;
                 }
 
@@ -138,7 +164,7 @@ internal sealed unsafe class ScalarKernels : KernelSet
         }
     }
 
-    public override void Mix(float* mix, int heads, int headDim, float* correction, float* values, long* offsets, int first, int last, float* weights)
+    public override void Mix(float* mix, int heads, int headDim, float* correction, in PositionBlock values, int first, int last, float* weights)
     {
         for (int head = 0; head < heads; head++)
         {
@@ -147,7 +173,7 @@ internal sealed unsafe class ScalarKernels : KernelSet
                 float sum = mix[(head * headDim) + d] * correction[head];
                 for (int j = first; j < last; j++)
                 {
-                    sum = MathF.FusedMultiplyAdd(weights[(head * BlockPositions) + j], values[offsets[j] + d], sum);
+                    sum = MathF.FusedMultiplyAdd(weights[(head * BlockPositions) + j], values[j][d], sum);
                 }
 
                 mix[(head * headDim) + d] = sum;
@@ -168,12 +194,16 @@ internal sealed unsafe class ScalarKernels : KernelSet
     {
         float* lanes = stackalloc float[Lanes];
         new Span<float>(lanes, Lanes).Clear();
+        MultiplyAdd(a, b, k, lanes);
+        return Sum(lanes);
+    }
+
+    private static void MultiplyAdd(float* a, float* b, int k, float* lanes)
+    {
         for (int i = 0; i < k; i++)
         {
             lanes[i % Lanes] = MathF.FusedMultiplyAdd(a[i], b[i], lanes[i % Lanes]);
         }
-
-        return Sum(lanes);
     }
 
     private static float Sum(float* lanes)

@@ -1,72 +1,49 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 
 namespace Cleave.Compute.Cpu;
 
 internal sealed unsafe partial class VectorKernels<TLanes>
 {
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void Score(float* q, int heads, int headDim, float* keys, long* offsets, int first, int last, float scale, float cap, float* scores)
+    public override void Score(float* q, int heads, int headDim, in PositionBlock keys, int first, int last, float scale, float cap, float* scores)
     {
+        float** w = stackalloc float*[PanelOutputs];
+        for (int j = first / PanelOutputs * PanelOutputs; j < last; j += PanelOutputs)
+        {
+            if (j >= first && j + PanelOutputs <= last)
+            {
+                for (int i = 0; i < PanelOutputs; i++)
+                {
+                    w[i] = keys[j + i];
+                }
+            }
+            else
+            {
+                // Positions outside first..last-1 repeat one inside; their scores are overwritten below.
+                for (int i = 0; i < PanelOutputs; i++)
+                {
+                    w[i] = keys[Math.Clamp(j + i, first, last - 1)];
+                }
+            }
+
+            TileWhole(q, headDim, heads, w, headDim, scores + j, BlockPositions, null, TilePart.Whole);
+        }
+
+        TLanes factor = TLanes.Broadcast(scale);
+        TLanes limit = TLanes.Broadcast(cap);
         for (int head = 0; head < heads; head++)
         {
-            float* query = q + (head * headDim);
             float* row = scores + (head * BlockPositions);
-            TLanes lowest = TLanes.Broadcast(float.NegativeInfinity);
-            for (int j = 0; j < BlockPositions; j += Lanes)
+            for (int j = first & ~(Lanes - 1); j < last; j += Lanes)
             {
-                TLanes.Store(lowest, row + j);
+                TLanes value = TLanes.Multiply(TLanes.Load(row + j), factor);
+                TLanes.Store(cap > 0 ? Cap(value, limit) : value, row + j);
             }
 
-            int position = first;
-            for (; position + 4 <= last; position += 4)
+            if (last - first < BlockPositions)
             {
-                float* k0 = keys + offsets[position];
-                float* k1 = keys + offsets[position + 1];
-                float* k2 = keys + offsets[position + 2];
-                float* k3 = keys + offsets[position + 3];
-                TLanes a0 = TLanes.Zero;
-                TLanes a1 = TLanes.Zero;
-                TLanes a2 = TLanes.Zero;
-                TLanes a3 = TLanes.Zero;
-                for (int d = 0; d < headDim; d += Lanes)
-                {
-                    TLanes value = TLanes.Load(query + d);
-                    a0 = TLanes.Fma(value, TLanes.Load(k0 + d), a0);
-                    a1 = TLanes.Fma(value, TLanes.Load(k1 + d), a1);
-                    a2 = TLanes.Fma(value, TLanes.Load(k2 + d), a2);
-                    a3 = TLanes.Fma(value, TLanes.Load(k3 + d), a3);
-                }
-
-                (TLanes.Sum4(a0, a1, a2, a3) * Vector128.Create(scale)).Store(row + position);
-            }
-
-            for (; position < last; position++)
-            {
-                TLanes sum = TLanes.Zero;
-                for (int d = 0; d < headDim; d += Lanes)
-                {
-                    sum = TLanes.Fma(TLanes.Load(query + d), TLanes.Load(keys + offsets[position] + d), sum);
-                }
-
-                row[position] = TLanes.Sum(sum) * scale;
-            }
-
-            if (cap > 0)
-            {
-                TLanes limit = TLanes.Broadcast(cap);
-                for (int j = 0; j < BlockPositions; j += Lanes)
-                {
-                    // Positions outside first..last-1 stay at -infinity.
-                    TLanes value = TLanes.Load(row + j);
-                    TLanes capped = Cap(value, limit);
-                    TLanes.Store(capped, row + j);
-                }
-
-                for (int j = 0; j < BlockPositions; j++)
-                {
-                    row[j] = j >= first && j < last ? row[j] : float.NegativeInfinity;
-                }
+                new Span<float>(row, first).Fill(float.NegativeInfinity);
+                new Span<float>(row + last, BlockPositions - last).Fill(float.NegativeInfinity);
             }
         }
     }
@@ -103,48 +80,148 @@ internal sealed unsafe partial class VectorKernels<TLanes>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void Mix(float* mix, int heads, int headDim, float* correction, float* values, long* offsets, int first, int last, float* weights)
+    public override void Mix(float* mix, int heads, int headDim, float* correction, in PositionBlock values, int first, int last, float* weights)
     {
-        for (int head = 0; head < heads; head++)
+        int head = 0;
+        for (; head + 3 <= heads; head += 3)
         {
-            float* row = weights + (head * BlockPositions);
-            TLanes factor = TLanes.Broadcast(correction[head]);
             int d = 0;
             for (; d + 64 <= headDim; d += 64)
             {
-                float* target = mix + (head * headDim) + d;
-                TLanes m0 = TLanes.Multiply(TLanes.Load(target), factor);
-                TLanes m1 = TLanes.Multiply(TLanes.Load(target + 16), factor);
-                TLanes m2 = TLanes.Multiply(TLanes.Load(target + 32), factor);
-                TLanes m3 = TLanes.Multiply(TLanes.Load(target + 48), factor);
-                for (int j = first; j < last; j++)
-                {
-                    TLanes weight = TLanes.Broadcast(row[j]);
-                    float* value = values + offsets[j] + d;
-                    m0 = TLanes.Fma(weight, TLanes.Load(value), m0);
-                    m1 = TLanes.Fma(weight, TLanes.Load(value + 16), m1);
-                    m2 = TLanes.Fma(weight, TLanes.Load(value + 32), m2);
-                    m3 = TLanes.Fma(weight, TLanes.Load(value + 48), m3);
-                }
-
-                TLanes.Store(m0, target);
-                TLanes.Store(m1, target + 16);
-                TLanes.Store(m2, target + 32);
-                TLanes.Store(m3, target + 48);
+                Mix3x64(mix + (head * headDim) + d, headDim, correction + head, values, d, first, last, weights + (head * BlockPositions));
             }
 
             for (; d < headDim; d += Lanes)
             {
-                float* target = mix + (head * headDim) + d;
-                TLanes m0 = TLanes.Multiply(TLanes.Load(target), factor);
-                for (int j = first; j < last; j++)
+                for (int i = head; i < head + 3; i++)
                 {
-                    m0 = TLanes.Fma(TLanes.Broadcast(row[j]), TLanes.Load(values + offsets[j] + d), m0);
+                    Mix1x16(mix + (i * headDim) + d, correction[i], values, d, first, last, weights + (i * BlockPositions));
                 }
-
-                TLanes.Store(m0, target);
             }
         }
+
+        for (; head < heads; head++)
+        {
+            int d = 0;
+            for (; d + 64 <= headDim; d += 64)
+            {
+                Mix1x64(mix + (head * headDim) + d, correction[head], values, d, first, last, weights + (head * BlockPositions));
+            }
+
+            for (; d < headDim; d += Lanes)
+            {
+                Mix1x16(mix + (head * headDim) + d, correction[head], values, d, first, last, weights + (head * BlockPositions));
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Mix3x64(float* mix, int stride, float* correction, in PositionBlock values, int column, int first, int last, float* weights)
+    {
+        float* start = values.Start + column;
+        int* slots = values.Slots;
+        nint slotStride = values.Stride;
+        TLanes factor0 = TLanes.Broadcast(correction[0]);
+        TLanes m00 = TLanes.Multiply(TLanes.Load(mix), factor0);
+        TLanes m01 = TLanes.Multiply(TLanes.Load(mix + 16), factor0);
+        TLanes m02 = TLanes.Multiply(TLanes.Load(mix + 32), factor0);
+        TLanes m03 = TLanes.Multiply(TLanes.Load(mix + 48), factor0);
+        TLanes factor1 = TLanes.Broadcast(correction[1]);
+        TLanes m10 = TLanes.Multiply(TLanes.Load(mix + stride), factor1);
+        TLanes m11 = TLanes.Multiply(TLanes.Load(mix + stride + 16), factor1);
+        TLanes m12 = TLanes.Multiply(TLanes.Load(mix + stride + 32), factor1);
+        TLanes m13 = TLanes.Multiply(TLanes.Load(mix + stride + 48), factor1);
+        TLanes factor2 = TLanes.Broadcast(correction[2]);
+        TLanes m20 = TLanes.Multiply(TLanes.Load(mix + (2 * stride)), factor2);
+        TLanes m21 = TLanes.Multiply(TLanes.Load(mix + (2 * stride) + 16), factor2);
+        TLanes m22 = TLanes.Multiply(TLanes.Load(mix + (2 * stride) + 32), factor2);
+        TLanes m23 = TLanes.Multiply(TLanes.Load(mix + (2 * stride) + 48), factor2);
+        for (int j = first; j < last; j++)
+        {
+            float* value = start + (slots[j] * slotStride);
+            TLanes v0 = TLanes.Load(value);
+            TLanes v1 = TLanes.Load(value + 16);
+            TLanes v2 = TLanes.Load(value + 32);
+            TLanes v3 = TLanes.Load(value + 48);
+            TLanes p0 = TLanes.Broadcast(weights + j);
+            TLanes.Accumulate(ref m00, p0, v0);
+            TLanes.Accumulate(ref m01, p0, v1);
+            TLanes.Accumulate(ref m02, p0, v2);
+            TLanes.Accumulate(ref m03, p0, v3);
+            TLanes p1 = TLanes.Broadcast(weights + BlockPositions + j);
+            TLanes.Accumulate(ref m10, p1, v0);
+            TLanes.Accumulate(ref m11, p1, v1);
+            TLanes.Accumulate(ref m12, p1, v2);
+            TLanes.Accumulate(ref m13, p1, v3);
+            TLanes p2 = TLanes.Broadcast(weights + (2 * BlockPositions) + j);
+            TLanes.Accumulate(ref m20, p2, v0);
+            TLanes.Accumulate(ref m21, p2, v1);
+            TLanes.Accumulate(ref m22, p2, v2);
+            TLanes.Accumulate(ref m23, p2, v3);
+        }
+
+        TLanes.Store(m00, mix);
+        TLanes.Store(m01, mix + 16);
+        TLanes.Store(m02, mix + 32);
+        TLanes.Store(m03, mix + 48);
+        TLanes.Store(m10, mix + stride);
+        TLanes.Store(m11, mix + stride + 16);
+        TLanes.Store(m12, mix + stride + 32);
+        TLanes.Store(m13, mix + stride + 48);
+        TLanes.Store(m20, mix + (2 * stride));
+        TLanes.Store(m21, mix + (2 * stride) + 16);
+        TLanes.Store(m22, mix + (2 * stride) + 32);
+        TLanes.Store(m23, mix + (2 * stride) + 48);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Mix1x64(float* mix, float correction, in PositionBlock values, int column, int first, int last, float* weights)
+    {
+        float* start = values.Start + column;
+        int* slots = values.Slots;
+        nint slotStride = values.Stride;
+        TLanes factor0 = TLanes.Broadcast(correction);
+        TLanes m00 = TLanes.Multiply(TLanes.Load(mix), factor0);
+        TLanes m01 = TLanes.Multiply(TLanes.Load(mix + 16), factor0);
+        TLanes m02 = TLanes.Multiply(TLanes.Load(mix + 32), factor0);
+        TLanes m03 = TLanes.Multiply(TLanes.Load(mix + 48), factor0);
+        for (int j = first; j < last; j++)
+        {
+            float* value = start + (slots[j] * slotStride);
+            TLanes v0 = TLanes.Load(value);
+            TLanes v1 = TLanes.Load(value + 16);
+            TLanes v2 = TLanes.Load(value + 32);
+            TLanes v3 = TLanes.Load(value + 48);
+            TLanes p0 = TLanes.Broadcast(weights + j);
+            TLanes.Accumulate(ref m00, p0, v0);
+            TLanes.Accumulate(ref m01, p0, v1);
+            TLanes.Accumulate(ref m02, p0, v2);
+            TLanes.Accumulate(ref m03, p0, v3);
+        }
+
+        TLanes.Store(m00, mix);
+        TLanes.Store(m01, mix + 16);
+        TLanes.Store(m02, mix + 32);
+        TLanes.Store(m03, mix + 48);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Mix1x16(float* mix, float correction, in PositionBlock values, int column, int first, int last, float* weights)
+    {
+        float* start = values.Start + column;
+        int* slots = values.Slots;
+        nint slotStride = values.Stride;
+        TLanes factor0 = TLanes.Broadcast(correction);
+        TLanes m00 = TLanes.Multiply(TLanes.Load(mix), factor0);
+        for (int j = first; j < last; j++)
+        {
+            float* value = start + (slots[j] * slotStride);
+            TLanes v0 = TLanes.Load(value);
+            TLanes p0 = TLanes.Broadcast(weights + j);
+            TLanes.Accumulate(ref m00, p0, v0);
+        }
+
+        TLanes.Store(m00, mix);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
