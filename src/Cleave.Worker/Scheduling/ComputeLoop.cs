@@ -96,11 +96,7 @@ internal sealed class ComputeLoop : IDisposable
     {
         while (!_stopping)
         {
-            while (_posted.TryDequeue(out Action? action))
-            {
-                action();
-            }
-
+            RunPosted();
             if (!TryRunPass())
             {
                 if (_queue.UntilOpen() is { } wait)
@@ -110,6 +106,17 @@ internal sealed class ComputeLoop : IDisposable
 
                 _wake.WaitOne();
             }
+        }
+
+        // What the last sessions held is freed before the caches go.
+        RunPosted();
+    }
+
+    private void RunPosted()
+    {
+        while (_posted.TryDequeue(out Action? action))
+        {
+            action();
         }
     }
 

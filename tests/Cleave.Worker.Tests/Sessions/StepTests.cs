@@ -168,9 +168,11 @@ public sealed class StepTests
     [Fact]
     public async Task A_worker_that_stops_says_so()
     {
-        var worker = new TestWorker();
+        await using var worker = new TestWorker();
         await using TestClient client = await TestClient.OpenAsync(worker.Link());
-        await worker.DisposeAsync();
+        await client.RunAsync(Steps.Make(worker.Width, 1, Steps.Chain(1, 20, 0)));
+        await worker.Endpoint.DisposeAsync();
+        Assert.Equal(0, worker.Endpoint.KvTokensUsed);
         WireError error = await client.ErrorAsync();
         Assert.Equal((WireErrorCode.ShuttingDown, false), (error.Code, error.SessionSurvives));
         Assert.Null(await client.ReceiveAsync());
