@@ -6,9 +6,9 @@ namespace Cleave.Inference.Audit;
 /// <summary>Middle layers whose boundary tensors are noted for a later audit. Changes nothing.</summary>
 /// <param name="inner">The middle layers; disposed with this one.</param>
 /// <param name="log">Takes the notes.</param>
-public sealed class AuditedMiddle(IMiddle inner, BoundaryLog log) : IMiddle
+public sealed class AuditedMiddle(IMiddle inner, AuditLog log) : IMiddle
 {
-    private readonly Queue<BoundaryLog.Entry?> _unanswered = new();
+    private readonly Queue<AuditLog.Entry?> _unanswered = new();
 
     /// <inheritdoc />
     public int MaxRowsPerStep => inner.MaxRowsPerStep;
@@ -26,7 +26,7 @@ public sealed class AuditedMiddle(IMiddle inner, BoundaryLog log) : IMiddle
     public string KernelFingerprint => inner.KernelFingerprint;
 
     /// <summary>The notes.</summary>
-    public BoundaryLog Log => log;
+    public AuditLog Log => log;
 
     /// <inheritdoc />
     public ValueTask SubmitAsync(

@@ -24,7 +24,7 @@ public static class WorkerAudit
     /// <param name="tolerance">Used when fingerprints differ.</param>
     /// <param name="cancellationToken">Stops between steps.</param>
     public static async Task<AuditReport> ReplayAsync(
-        IMiddle reference, BoundaryLog log, string workerFingerprint, int steps = int.MaxValue, double tolerance = CrossKernelTolerance,
+        IMiddle reference, AuditLog log, string workerFingerprint, int steps = int.MaxValue, double tolerance = CrossKernelTolerance,
         CancellationToken cancellationToken = default)
     {
         bool isBitExact = string.Equals(reference.KernelFingerprint, workerFingerprint, StringComparison.Ordinal);
@@ -33,7 +33,7 @@ public static class WorkerAudit
         int? firstAltered = null;
         int replayed = 0;
         int rows = 0;
-        foreach (BoundaryLog.Entry entry in log.Entries)
+        foreach (AuditLog.Entry entry in log.Entries)
         {
             cancellationToken.ThrowIfCancellationRequested();
             if (entry.TruncatedTo >= 0)
@@ -68,7 +68,7 @@ public static class WorkerAudit
     /// <summary>Probability that auditing each of <paramref name="altered"/> altered units with probability <paramref name="share"/> finds one: 1 - (1 - p)^m.</summary>
     public static double DetectionProbability(double share, int altered) => 1 - Math.Pow(1 - share, altered);
 
-    private static float[] Rounded(BoundaryLog log, ReadOnlySpan<float> hidden)
+    private static float[] Rounded(AuditLog log, ReadOnlySpan<float> hidden)
     {
         var decoded = new float[hidden.Length];
         WireRounding.Apply(log.Wire, hidden, log.HiddenSize, decoded);

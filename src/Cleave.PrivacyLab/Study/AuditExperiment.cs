@@ -104,7 +104,7 @@ public sealed class AuditExperiment : IExperiment
         var reports = new List<AuditReport>();
         foreach (CorpusDocument document in documents)
         {
-            var log = new BoundaryLog(settings.Wire, honest.Config.HiddenSize);
+            var log = new AuditLog(settings.Wire, honest.Config.HiddenSize);
             int seed = reports.Count + 1;
             int chosen = 1 + (seed % 5);
             IMiddle middle = worker.CreateLocalMiddle(room, 2 * room);

@@ -10,7 +10,7 @@ namespace Cleave.Inference.Audit;
 /// <param name="wire">How activations were encoded.</param>
 /// <param name="hiddenSize">Numbers per row.</param>
 /// <param name="maxBytes">Most bytes of activations kept.</param>
-public sealed class BoundaryLog(WireType wire, int hiddenSize, long maxBytes = 256 << 20)
+public sealed class AuditLog(WireType wire, int hiddenSize, long maxBytes = 256 << 20)
 {
     private readonly List<Entry> _entries = [];
 
