@@ -207,6 +207,21 @@ public sealed class KvCache : IDisposable
         return default;
     }
 
+    /// <summary>Forgets the <paramref name="count"/> rows appended last, before anything was appended after them.</summary>
+    public void ForgetLast(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, LiveCount);
+        Span<int> forgotten = Scratch(ref _slotScratch, count);
+        for (int i = 0; i < count; i++)
+        {
+            forgotten[i] = _live[LiveCount - count + i].Slot;
+        }
+
+        _pool.Release(forgotten);
+        LiveCount -= count;
+    }
+
     /// <summary>Forgets committed positions from <paramref name="length"/> on, and every live row.</summary>
     public CacheOutcome Truncate(int length)
     {

@@ -1,5 +1,6 @@
 using Cleave.Engine;
 using Cleave.PrivacyLab.Capture;
+using Cleave.Protocol.Codec;
 
 namespace Cleave.PrivacyLab.Attacks;
 

@@ -1,8 +1,8 @@
 using Cleave.Engine;
 using Cleave.Inference;
 using Cleave.Inference.Privacy;
-using Cleave.PrivacyLab.Capture;
 using Cleave.Protocol;
+using Cleave.Protocol.Codec;
 
 namespace Cleave.PrivacyLab.Attacks;
 

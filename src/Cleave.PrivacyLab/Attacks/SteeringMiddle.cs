@@ -1,7 +1,7 @@
 using Cleave.Engine;
 using Cleave.Inference.Sessions;
-using Cleave.PrivacyLab.Capture;
 using Cleave.Protocol;
+using Cleave.Protocol.Codec;
 
 namespace Cleave.PrivacyLab.Attacks;
 

@@ -13,9 +13,9 @@ namespace Cleave.Protocol.Codec;
 /// open      0: kind=1 u8 | 1: wire type u8 | 2: highest version u16 | 4: layer start u32 | 8: layer end u32
 ///           12: max KV tokens u32 | 16: resume 0/1 u8 | 17: 0 x7 | then if resume: 24: session id x16
 ///           40: secret x16 | 56: last received seq u64                                     24 or 64 bytes
-/// step      0: kind=2 u8 | 1: 0 x3 | 4: epoch u32 | 8: seq u64 | 16: ack u64 | 24: keep count k u32
-///           28: row count r u32 | 32: keep ids u64 x k | row ids u64 x r | parent ids u64 x r
-///           flags u8 x r | payload (a multiple of r bytes)                                 32 + 8k + 17r + payload
+/// step      0: kind=2 u8 | 1: 0 u8 | 2: padding p u16 | 4: epoch u32 | 8: seq u64 | 16: ack u64
+///           24: keep count k u32 | 28: row count r u32 | 32: keep ids u64 x k | row ids u64 x r
+///           parent ids u64 x r | flags u8 x r | payload (a multiple of r bytes) | 0 x p    32 + 8k + 17r + payload + p
 /// truncate  0: kind=3 u8 | 1: 0 x3 | 4: length u32 | 8: seq u64 | 16: ack u64              24
 /// fork      0: kind=4 u8 | 1: 0 x7 | 8: seq u64 | 16: ack u64                              24
 /// ping      0: kind=5 u8 | 1: 0 x7 | 8: nonce u64                                          16
@@ -59,7 +59,7 @@ public static class FrameCodec
     public static int Size(ClientFrame frame) => frame switch
     {
         OpenFrame open => open.Resume is null ? OpenBytes : OpenBytes + ResumeBytes,
-        StepFrame step => checked(StepHeaderBytes + (8 * step.Keep.Length) + (StepRowBytes * step.Rows.Length) + step.Payload.Length),
+        StepFrame step => checked(StepHeaderBytes + (8 * step.Keep.Length) + (StepRowBytes * step.Rows.Length) + step.Payload.Length + step.PaddingBytes),
         TruncateFrame or ForkFrame => 24,
         PingFrame => 16,
         CloseFrame => 8,
@@ -117,7 +117,8 @@ public static class FrameCodec
                 break;
             case StepFrame step:
                 fields.U8((byte)FrameKind.Step);
-                fields.Zero(3);
+                fields.U8(0);
+                fields.U16((ushort)step.PaddingBytes);
                 fields.U32(step.Epoch);
                 fields.U64(step.Seq);
                 fields.U64(step.Ack);
@@ -140,6 +141,7 @@ public static class FrameCodec
                 }
 
                 fields.Bytes(step.Payload.Span);
+                fields.Zero(step.PaddingBytes);
                 break;
             case TruncateFrame truncate:
                 fields.U8((byte)FrameKind.Truncate);

@@ -112,11 +112,12 @@ internal ref struct FrameReader(ReadOnlyMemory<byte> bytes)
         }
 
         _position = 1;
-        if (!Zero(3))
+        if (!Zero(1))
         {
             return null;
         }
 
+        int padding = U16();
         uint epoch = U32();
         ulong seq = U64();
         ulong ack = U64();
@@ -130,10 +131,10 @@ internal ref struct FrameReader(ReadOnlyMemory<byte> bytes)
 
         // Both counts are at most 2^16, so this cannot overflow.
         int lists = (8 * (int)keepCount) + (FrameCodec.StepRowBytes * (int)rowCount);
-        int payloadBytes = _bytes.Length - _position - lists;
+        int payloadBytes = _bytes.Length - _position - lists - padding;
         if (payloadBytes < 0)
         {
-            return Fail<StepFrame>($"A step frame of {_bytes.Length} bytes announces {keepCount} kept ids and {rowCount} rows, {_position + lists} bytes.");
+            return Fail<StepFrame>($"A step frame of {_bytes.Length} bytes announces {keepCount} kept ids, {rowCount} rows and {padding} bytes of padding, {_position + lists + padding} bytes.");
         }
 
         if (seq == 0 || ack >= seq)
@@ -169,7 +170,9 @@ internal ref struct FrameReader(ReadOnlyMemory<byte> bytes)
             previous = id;
         }
 
-        return new StepFrame(seq, epoch, ack, keep, rows, _bytes[_position..]);
+        ReadOnlyMemory<byte> payload = _bytes.Slice(_position, payloadBytes);
+        _position += payloadBytes;
+        return Zero(padding) ? new StepFrame(seq, epoch, ack, keep, rows, payload) { PaddingBytes = padding } : null;
     }
 
     private TruncateFrame? ReadTruncate()

@@ -26,7 +26,11 @@ public sealed record ResumeTicket(ReadOnlyMemory<byte> SessionId, ReadOnlyMemory
 /// <param name="Rows">Rows to append.</param>
 /// <param name="Payload">Rows x hidden size in the agreed wire type.</param>
 public sealed record StepFrame(
-    ulong Seq, uint Epoch, ulong Ack, ReadOnlyMemory<ulong> Keep, ReadOnlyMemory<StepRow> Rows, ReadOnlyMemory<byte> Payload) : ClientFrame;
+    ulong Seq, uint Epoch, ulong Ack, ReadOnlyMemory<ulong> Keep, ReadOnlyMemory<StepRow> Rows, ReadOnlyMemory<byte> Payload) : ClientFrame
+{
+    /// <summary>Zero bytes after the payload, at most 65,535, so that frames of fixed-shape mode have one size.</summary>
+    public int PaddingBytes { get; init; }
+}
 
 /// <summary>Forgets everything past <paramref name="Length"/> committed positions, and all live rows. Answered by an empty rows frame.</summary>
 public sealed record TruncateFrame(ulong Seq, ulong Ack, int Length) : ClientFrame;

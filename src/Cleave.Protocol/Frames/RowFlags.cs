@@ -12,6 +12,6 @@ public enum RowFlags : byte
     /// <summary>Reserved for feature drafting: an inner layer's state comes back as well.</summary>
     Tap = 2,
 
-    /// <summary>Padding of fixed-shape mode: computed, never kept.</summary>
+    /// <summary>Padding of fixed-shape mode: computed and forgotten. Such rows end a step.</summary>
     Dummy = 4,
 }

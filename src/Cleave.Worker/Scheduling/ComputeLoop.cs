@@ -299,6 +299,9 @@ internal sealed class ComputeLoop : IDisposable
             step.Hidden.AsSpan(i * _width, _width).CopyTo(_staging.AsSpan(_rows++ * _width));
         }
 
+        // Padding is computed like any row, so that its time tells nothing, and leaves nothing behind.
+        cache.ForgetLast(dropped.AsSpan(step.Rows.Length - step.Dummies).Count(false));
+
         refusal = null;
         return true;
     }

@@ -18,9 +18,10 @@ internal abstract record PendingFrame(ulong Seq, long ReceivedAt)
 /// <param name="Keep">Rows to commit.</param>
 /// <param name="Rows">Rows to append.</param>
 /// <param name="Returned">Which of them to send back.</param>
+/// <param name="Dummies">Rows at the end that are padding.</param>
 /// <param name="Hidden">[rows, hiddenSize].</param>
 internal sealed record PendingStep(
-    ulong Seq, long ReceivedAt, uint Epoch, ulong[] Keep, TreeRow[] Rows, bool[] Returned, float[] Hidden) : PendingFrame(Seq, ReceivedAt)
+    ulong Seq, long ReceivedAt, uint Epoch, ulong[] Keep, TreeRow[] Rows, bool[] Returned, int Dummies, float[] Hidden) : PendingFrame(Seq, ReceivedAt)
 {
     public override int Cost => Math.Max(1, Rows.Length);
 

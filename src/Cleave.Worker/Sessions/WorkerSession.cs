@@ -425,6 +425,11 @@ internal sealed class WorkerSession
             {
                 return new WireError(WireErrorCode.Malformed, $"Row {i} of step {step.Seq} asks for a tap, which this version reserves.", Seq: step.Seq);
             }
+
+            if (i > 0 && (rows[i - 1].Flags & RowFlags.Dummy) != 0 && (rows[i].Flags & RowFlags.Dummy) == 0)
+            {
+                return new WireError(WireErrorCode.Malformed, $"Row {i} of step {step.Seq} follows a dummy row; dummy rows end a step.", Seq: step.Seq);
+            }
         }
 
         return null;
@@ -443,13 +448,15 @@ internal sealed class WorkerSession
 
         var tree = new TreeRow[rows.Length];
         var returned = new bool[rows.Length];
+        int dummies = 0;
         for (int i = 0; i < rows.Length; i++)
         {
             tree[i] = new TreeRow(rows[i].Id, rows[i].ParentId);
             returned[i] = (rows[i].Flags & RowFlags.Return) != 0;
+            dummies += (rows[i].Flags & RowFlags.Dummy) != 0 ? 1 : 0;
         }
 
-        pending = new PendingStep(step.Seq, receivedAt, step.Epoch, step.Keep.ToArray(), tree, returned, hidden);
+        pending = new PendingStep(step.Seq, receivedAt, step.Epoch, step.Keep.ToArray(), tree, returned, dummies, hidden);
         error = null;
         return true;
     }

@@ -1,7 +1,4 @@
-using Cleave.Protocol;
-using Cleave.Protocol.Codec;
-
-namespace Cleave.PrivacyLab.Capture;
+namespace Cleave.Protocol.Codec;
 
 /// <summary>What is left of activations after the wire: encoded and decoded again.</summary>
 public static class WireRounding

@@ -1,0 +1,80 @@
+using Cleave.Inference;
+using Cleave.PrivacyLab.Attacks;
+using Cleave.PrivacyLab.Capture;
+using Cleave.PrivacyLab.Corpus;
+using Cleave.PrivacyLab.Learning;
+using Cleave.PrivacyLab.Statistics;
+
+namespace Cleave.PrivacyLab.Study;
+
+/// <summary>Reading the emitted tokens from the states leaving the worker, with and without the tail's weights.</summary>
+public sealed class OutputExperiment : IExperiment
+{
+    /// <inheritdoc />
+    public string Name => "output";
+
+    /// <inheritdoc />
+    public string Description => "output side: tail replay, logit lens, tuned lens, ridge and MLP by number of tail layers";
+
+    /// <inheritdoc />
+    public async Task<StudyTable> RunAsync(LabBench bench, StudySettings settings, CancellationToken cancellationToken)
+    {
+        int budget = Math.Min(bench.VocabularySize, settings.MaxPairs);
+        var rows = new List<IReadOnlyList<string>>();
+        int seed = settings.Seeds[0];
+        foreach (int depth in (int[])[2, 4])
+        {
+            settings.Say($"{Name}: {depth} tail layers");
+            var cut = new Cut(2, depth);
+            using TrustedModel victim = bench.OpenVictim(cut);
+            IReadOnlyList<Transcript> transcripts = await new Capturer(victim, settings.WithOutput).RunAsync(
+                CorpusSet.Balanced(bench.Evaluation, settings.Documents), null, cancellationToken);
+            LabelledPairs pairs = await CollectAsync(bench, settings, victim, seed, budget, cancellationToken);
+            using TailReplay replay = bench.OpenTail(cut);
+            using var logitLens = new TunedLens(bench.Product, bench.Source, null, new AdamOptions());
+            using var tunedLens = new TunedLens(
+                bench.Product, bench.Source, pairs, new AdamOptions { Epochs = 2, BatchSize = 128, LearningRate = 1e-3, Seed = seed });
+            (IReadOnlyList<int> widths, AdamOptions options) = LearnedInversionExperiment.Network(880, bench.VocabularySize, seed)!.Value;
+            var mlp = new MlpInversion(bench.Product, pairs.Take(880), widths, options, BoundarySide.Output);
+            (IAttack Attack, int Pairs, string Ceiling)[] attacks =
+            [
+                (replay, 0, "100.0 %"), (logitLens, 0, "100.0 %"), (tunedLens, pairs.Count, "100.0 %"),
+                (new RidgeInversion(bench.Product, bench.Embeddings, pairs, BoundarySide.Output), pairs.Count, "100.0 %"),
+                (mlp, 880, Cells.Share(RecoveryScore.Ceiling(transcripts, BoundarySide.Output, mlp.Covers))),
+            ];
+            foreach ((IAttack attack, int count, string ceiling) in attacks)
+            {
+                RecoveryScore score = RecoveryScore.Of(attack, transcripts);
+                rows.Add([$"{depth}", $"{attack.Name} ({attack.Tier})", $"{count}", Cells.Share(score.Top1), Cells.Share(score.Top5), ceiling, $"{score.Rows}"]);
+            }
+        }
+
+        return new StudyTable(
+            Name, "The output side", ["local tail layers", "attack (tier)", "pairs", "top-1", "top-5", "ceiling", "rows"], rows,
+            [
+                $"Rows are those after which a token was emitted, drafted ones included. Pairs: states leaving the worker for the attacker's own texts, each with the token the model emits there; seed {seed}.",
+            ]);
+    }
+
+    /// <summary>Pairs of a state leaving the worker and the token emitted there, from the attacker's own texts.</summary>
+    internal static async Task<LabelledPairs> CollectAsync(
+        LabBench bench, StudySettings settings, TrustedModel victim, int seed, int budget, CancellationToken cancellationToken)
+    {
+        var activations = new List<float>();
+        var tokens = new List<int>();
+        foreach (int[] window in bench.AttackerWindows(seed, settings.PromptTokens))
+        {
+            if (tokens.Count >= budget)
+            {
+                break;
+            }
+
+            int[] sent = bench.Tokenizer.BosId is { } bos ? [bos, .. window] : window;
+            ForcedRun run = await TeacherForcing.RunAsync(victim, sent, settings.Wire, null, cancellationToken);
+            activations.AddRange(run.View.AllLeaving);
+            tokens.AddRange(run.Expected);
+        }
+
+        return new LabelledPairs(bench.Source.Config.HiddenSize, [.. activations], [.. tokens]).Take(budget);
+    }
+}

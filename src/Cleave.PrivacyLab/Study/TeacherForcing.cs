@@ -1,0 +1,77 @@
+using Cleave.Inference;
+using Cleave.Inference.Privacy;
+using Cleave.Inference.Sessions;
+using Cleave.PrivacyLab.Capture;
+using Cleave.PrivacyLab.Learning;
+using Cleave.Protocol;
+
+namespace Cleave.PrivacyLab.Study;
+
+/// <summary>Runs given tokens over a split and reads what the model expects after each: the utility a defence leaves.</summary>
+public static class TeacherForcing
+{
+    /// <summary>One sequence.</summary>
+    /// <param name="model">The trusted side, its defence included.</param>
+    /// <param name="tokens">BOS first.</param>
+    /// <param name="wire">Activations on the wire.</param>
+    /// <param name="noise">Embedding noise, or null.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public static async Task<ForcedRun> RunAsync(
+        TrustedModel model, int[] tokens, WireType wire, EmbeddingNoise? noise, CancellationToken cancellationToken)
+    {
+        var view = new WorkerView(model.Config.HiddenSize, wire, model.MiddleRange);
+        int room = tokens.Length + 8;
+        await using var session = new SplitSession(model, new WireTap(model.CreateLocalMiddle(room, 2048), view), room, noise);
+        var parents = new ulong[tokens.Length];
+        var ids = new ulong[tokens.Length];
+        for (int i = 0; i < ids.Length; i++)
+        {
+            ids[i] = session.NextRowId + (ulong)i;
+            parents[i] = i == 0 ? 0 : ids[i - 1];
+        }
+
+        await session.SubmitAsync(tokens, parents, cancellationToken);
+        await session.ReceiveAsync(cancellationToken);
+        await session.EvaluateAsync(ids, cancellationToken);
+        var expected = new int[tokens.Length];
+        double loss = 0;
+        for (int i = 0; i < tokens.Length; i++)
+        {
+            ReadOnlySpan<float> logits = session.Logits(ids[i]);
+            BestFew.Find(logits, expected.AsSpan(i, 1));
+            loss += i + 1 < tokens.Length ? Softmax.LogSum(logits) - logits[tokens[i + 1]] : 0;
+        }
+
+        return new ForcedRun(view, expected, loss);
+    }
+
+    /// <summary>Perplexity of a defended model and its agreement with the undefended one, over the same texts.</summary>
+    public static async Task<Utility> CompareAsync(
+        TrustedModel plain, TrustedModel defended, IReadOnlyList<int[]> texts, WireType wire, Func<EmbeddingNoise?>? noise, CancellationToken cancellationToken)
+    {
+        double loss = 0;
+        long tokens = 0;
+        long agreed = 0;
+        foreach (int[] text in texts)
+        {
+            ForcedRun before = await RunAsync(plain, text, WireType.F32, null, cancellationToken);
+            ForcedRun after = await RunAsync(defended, text, wire, noise?.Invoke(), cancellationToken);
+            loss += after.Loss;
+            tokens += text.Length - 1;
+            agreed += Enumerable.Range(0, text.Length - 1).Count(i => before.Expected[i] == after.Expected[i]);
+        }
+
+        return new Utility((double)agreed / tokens, Math.Exp(loss / tokens));
+    }
+}
+
+/// <summary>One sequence run.</summary>
+/// <param name="View">What the worker saw.</param>
+/// <param name="Expected">Likeliest token after each row.</param>
+/// <param name="Loss">Nats over all tokens but the first.</param>
+public sealed record ForcedRun(WorkerView View, int[] Expected, double Loss);
+
+/// <summary>What is left of a model.</summary>
+/// <param name="Agreement">Share of positions whose likeliest token is still the same.</param>
+/// <param name="Perplexity">exp of the mean loss.</param>
+public readonly record struct Utility(double Agreement, double Perplexity);
