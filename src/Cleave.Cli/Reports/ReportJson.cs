@@ -7,6 +7,7 @@ namespace Cleave.Cli.Reports;
 /// <summary>Serialisation of everything the commands print as JSON.</summary>
 [JsonSerializable(typeof(RunReport))]
 [JsonSerializable(typeof(InspectReport))]
+[JsonSerializable(typeof(VerifyReport))]
 [JsonSerializable(typeof(string))]
 internal sealed partial class ReportJson : JsonSerializerContext
 {
