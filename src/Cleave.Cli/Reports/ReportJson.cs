@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Cleave.Cli.Benchmarking;
 
 namespace Cleave.Cli.Reports;
 
@@ -8,6 +9,9 @@ namespace Cleave.Cli.Reports;
 [JsonSerializable(typeof(RunReport))]
 [JsonSerializable(typeof(InspectReport))]
 [JsonSerializable(typeof(VerifyReport))]
+[JsonSerializable(typeof(BenchReport))]
+[JsonSerializable(typeof(JsonStep))]
+[JsonSerializable(typeof(IReadOnlyList<BenchPrompt>))]
 [JsonSerializable(typeof(string))]
 internal sealed partial class ReportJson : JsonSerializerContext
 {
