@@ -1,6 +1,8 @@
 using Cleave.Models;
 using Cleave.Models.Gguf;
+using Cleave.Models.HuggingFace;
 using Cleave.Tokenization;
+using Cleave.Tokenization.HuggingFace;
 
 namespace Cleave.Inference;
 
@@ -11,6 +13,16 @@ public static class TokenizerLoader
     /// <exception cref="ModelFormatException">The file has no tokenizer, or one of a kind that is not supported.</exception>
     public static Tokenizer Load(IModelSource source)
     {
+        if (source is QuantizedModel quantized)
+        {
+            return Load(quantized.Source);
+        }
+
+        if (source is HfModel checkpoint)
+        {
+            return Tokenizer.Create(TokenizerFiles.Read(checkpoint.Path));
+        }
+
         if (source is not GgufModel gguf || GgufTokenizer.Read(gguf.Metadata) is not { } data)
         {
             throw new ModelFormatException($"{source.Path} has no tokenizer inside; a middle-only export is for workers, give the trusted side the whole model");

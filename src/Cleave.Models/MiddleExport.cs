@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Cleave.Models.Gguf;
+using Cleave.Models.HuggingFace;
 using Cleave.Models.Storage;
 
 namespace Cleave.Models;
@@ -12,23 +13,21 @@ namespace Cleave.Models;
 public static partial class MiddleExport
 {
     /// <summary>Writes layers <paramref name="range"/> of <paramref name="source"/> to <paramref name="path"/>.</summary>
-    /// <param name="source">A GGUF model that holds the layers.</param>
+    /// <param name="source">A model that holds the layers.</param>
     /// <param name="range">Layers to keep; at least one.</param>
-    /// <param name="path">Target file; replaced when it exists. Written beside it first and renamed when complete.</param>
+    /// <param name="path">
+    /// Target: a file, replaced when it exists, or for a checkpoint directory a new directory. Written beside it first and renamed
+    /// when complete.
+    /// </param>
     /// <param name="progress">Told the tensor bytes written so far.</param>
     /// <param name="cancellationToken">Stops the writing and leaves no file.</param>
-    /// <exception cref="ModelFormatException">The source lacks the layers, is no GGUF file, or is the target itself.</exception>
+    /// <exception cref="ModelFormatException">The source lacks the layers or is the target itself.</exception>
     /// <exception cref="IOException">The target cannot be written.</exception>
     public static void Write(
         IModelSource source, LayerRange range, string path, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(source);
         ArgumentException.ThrowIfNullOrEmpty(path);
-        if (source is not GgufModel gguf)
-        {
-            throw new ModelFormatException($"{source.Path}: only GGUF models can be exported");
-        }
-
         if (range.Count == 0 || !source.Layers.Contains(range))
         {
             throw new ModelFormatException($"{source.Path}: holds layers {source.Layers}, so layers {range} cannot be exported");
@@ -39,7 +38,17 @@ public static partial class MiddleExport
             throw new ModelFormatException($"{path}: is the model being exported; name another file");
         }
 
-        Prepare(gguf, range).Write(path, progress, cancellationToken);
+        switch (source)
+        {
+            case GgufModel gguf:
+                Prepare(gguf, range).Write(path, progress, cancellationToken);
+                break;
+            case HfModel checkpoint:
+                HfMiddle.Write(checkpoint, range, path, progress, cancellationToken);
+                break;
+            default:
+                throw new ModelFormatException($"{source.Path}: is changed when loaded ('{source.LoadTransform}'); export the model as it is stored");
+        }
     }
 
     private static GgufWriter Prepare(GgufModel source, LayerRange range)

@@ -1,6 +1,7 @@
 using System.Text;
 using Cleave.Tokenization.Bpe;
 using Cleave.Tokenization.ChatTemplates;
+using Cleave.Tokenization.SentencePiece;
 
 namespace Cleave.Tokenization;
 
@@ -14,6 +15,7 @@ public abstract class Tokenizer
     private readonly Dictionary<string, int> _specialIds = new(StringComparer.Ordinal);
     private readonly TokenKind[] _kinds;
     private readonly HashSet<int> _endIds = [];
+    private readonly Dictionary<int, AddedToken> _strips = [];
 
     /// <exception cref="TokenizerFormatException">An id, a type or an array's length is wrong.</exception>
     private protected Tokenizer(TokenizerDefinition definition)
@@ -34,6 +36,15 @@ public abstract class Tokenizer
             if (_kinds[id] is TokenKind.Control or TokenKind.UserDefined && token.Length > 0 && _specialIds.TryAdd(token, id))
             {
                 _special.Add(token, id, always: _kinds[id] == TokenKind.UserDefined);
+            }
+        }
+
+        foreach (AddedToken token in definition.AddedTokens ?? [])
+        {
+            CheckId(token.Id, $"added token '{token.Text}'");
+            if (token.StripLeft || token.StripRight)
+            {
+                _strips[token.Id] = token;
             }
         }
 
@@ -77,7 +88,9 @@ public abstract class Tokenizer
         return definition.Model switch
         {
             "gpt2" => new ByteLevelBpe(definition),
-            _ => throw new TokenizerFormatException($"{definition.Source}: tokenizer model '{definition.Model}' is not supported; supported: gpt2"),
+            "llama" => new SentencePieceTokenizer(definition, new ScoredMerges(definition)),
+            "llama-merges" => new SentencePieceTokenizer(definition, new RankedMerges(definition)),
+            _ => throw new TokenizerFormatException($"{definition.Source}: tokenizer model '{definition.Model}' is not supported; supported: gpt2, llama"),
         };
     }
 
@@ -136,8 +149,8 @@ public abstract class Tokenizer
     /// <summary>A token as text, for showing it; bytes that are no UTF-8 become U+FFFD.</summary>
     public string TokenText(int id) => Encoding.UTF8.GetString(TokenBytes(id).Span);
 
-    /// <summary>Encodes text[start..end], which holds no special token. The whole text is given for its context.</summary>
-    private protected abstract void EncodeOrdinary(string text, int start, int end, List<int> ids);
+    /// <summary>Encodes a stretch of text between special tokens; it has no lone surrogates.</summary>
+    private protected abstract void EncodeOrdinary(string text, List<int> ids);
 
     /// <summary>What decoding takes off a whole text (SentencePiece's first space).</summary>
     private protected virtual string FinishDecoding(string text) => text;
@@ -162,9 +175,21 @@ public abstract class Tokenizer
                 continue;
             }
 
-            EncodeStretch(text, start, at, ids);
+            _strips.TryGetValue(id, out AddedToken? strips);
+            int end = at;
+            while (strips?.StripLeft == true && end > start && char.IsWhiteSpace(text[end - 1]))
+            {
+                end--;
+            }
+
+            EncodeStretch(text, start, end, ids);
             ids.Add(id);
             at += length;
+            while (strips?.StripRight == true && at < text.Length && char.IsWhiteSpace(text[at]))
+            {
+                at++;
+            }
+
             start = at;
         }
 
@@ -176,8 +201,26 @@ public abstract class Tokenizer
     {
         if (end > start)
         {
-            EncodeOrdinary(text, start, end, ids);
+            string stretch = WellFormed(text[start..end]);
+            EncodeOrdinary(Definition.NormalizeToFormC ? stretch.Normalize(NormalizationForm.FormC) : stretch, ids);
         }
+    }
+
+    // UTF-8 has no lone surrogates; the references never see one either.
+    private static string WellFormed(string text)
+    {
+        if (!text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF'))
+        {
+            return text;
+        }
+
+        var runes = new StringBuilder(text.Length);
+        foreach (Rune rune in text.EnumerateRunes())
+        {
+            runes.Append(rune);
+        }
+
+        return runes.ToString();
     }
 
     // Where a file does not say: SentencePiece models start with BOS, and so do BPE models with Llama 3's pre-tokenizer.

@@ -6,7 +6,7 @@ public sealed record TokenizerDefinition
     /// <summary>Where it comes from, for messages.</summary>
     public string Source { get; init; } = "tokenizer";
 
-    /// <summary>"gpt2" (byte-level BPE) or "llama" (SentencePiece).</summary>
+    /// <summary>"gpt2" (byte-level BPE), "llama" (SentencePiece by scores) or "llama-merges" (the same by merges).</summary>
     public required string Model { get; init; }
 
     /// <summary>Pre-tokenizer by GGUF's name: "llama-bpe", ...</summary>
@@ -39,8 +39,20 @@ public sealed record TokenizerDefinition
     /// <summary>True when prompts start with the BOS; null: the model kind's custom.</summary>
     public bool? AddBos { get; init; }
 
-    /// <summary>True when SentencePiece puts a space before the text; null: the model kind's custom.</summary>
+    /// <summary>True when a space is put before the text; null: the model kind's custom.</summary>
     public bool? AddSpacePrefix { get; init; }
+
+    /// <summary>Regular expressions that split text in turn, instead of <see cref="PreTokenizer"/>'s (tokenizer.json).</summary>
+    public IReadOnlyList<string>? SplitPatterns { get; init; }
+
+    /// <summary>True when a piece that is a token is taken whole, whatever the merges say; null: the pre-tokenizer's custom.</summary>
+    public bool? IgnoreMerges { get; init; }
+
+    /// <summary>True when text is brought to Unicode's form C first (Qwen).</summary>
+    public bool NormalizeToFormC { get; init; }
+
+    /// <summary>Tokens with properties of their own, beside those <see cref="TokenTypes"/> tells of.</summary>
+    public IReadOnlyList<AddedToken>? AddedTokens { get; init; }
 
     /// <summary>Jinja source of the chat template.</summary>
     public string? ChatTemplate { get; init; }

@@ -4,14 +4,14 @@ using Cleave.Models;
 
 namespace Cleave.Cli.Arguments;
 
-/// <summary><c>--model FILE</c>; the bundled demo model by default.</summary>
+/// <summary><c>--model PATH</c>; the bundled demo model by default.</summary>
 internal sealed class ModelArgument : Option<string>
 {
     public ModelArgument()
         : base("--model", "-m")
     {
-        HelpName = "FILE";
-        Description = "Model in GGUF format (default: the bundled demo model)";
+        HelpName = "PATH";
+        Description = "GGUF file, or directory of a Hugging Face checkpoint (default: the bundled demo model)";
     }
 
     /// <summary>The path asked for, or the bundled model's.</summary>

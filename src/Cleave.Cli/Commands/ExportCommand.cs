@@ -41,7 +41,7 @@ internal sealed class ExportCommand : TaughtCommand
     private int Run(ParseResult parsed, CancellationToken cancellationToken)
     {
         string path = parsed.GetValue(_out)!;
-        if (File.Exists(path) && !parsed.GetValue(_force))
+        if ((File.Exists(path) || Directory.Exists(path)) && !parsed.GetValue(_force))
         {
             throw new CliException($"{path} exists", "add --force to replace it, or name another file");
         }
@@ -50,7 +50,11 @@ internal sealed class ExportCommand : TaughtCommand
         LayerRange range = parsed.GetValue(_layers);
         MiddleExport.Write(source, range, path, progress: null, cancellationToken);
         Console.WriteLine(FormattableString.Invariant(
-            $"{path}: layers {range} of {source.Config.Layers}, {new FileInfo(path).Length / 1e6:F1} MB of {new FileInfo(source.Path).Length / 1e6:F1}"));
+            $"{path}: layers {range} of {source.Config.Layers}, {Bytes(path) / 1e6:F1} MB of {Bytes(source.Path) / 1e6:F1}"));
         return ExitCode.Success;
     }
+
+    private static long Bytes(string path) => Directory.Exists(path)
+        ? new DirectoryInfo(path).EnumerateFiles("*.safetensors").Sum(static file => file.Length)
+        : new FileInfo(path).Length;
 }

@@ -1,13 +1,28 @@
 using Cleave.Compute;
 using Cleave.Models.Gguf;
+using Cleave.Models.HuggingFace;
 
 namespace Cleave.Models.Families;
 
-/// <summary>Llama, and what GGUF files call so: Mistral and Mixtral. Rows of q and k are permuted to interleaved pairs.</summary>
+/// <summary>
+/// Llama 2 and 3. GGUF files call Mistral and Mixtral llama too, and permute the rows of q and k so that rotated pairs are
+/// neighbours.
+/// </summary>
 internal sealed class LlamaFamily : ModelFamily
 {
-    public override IReadOnlyList<string> GgufArchitectures => ["llama"];
+    public override string HfType => "llama";
 
-    public override ModelConfig Configure(GgufFields fields) =>
-        fields.Common(RopeLayout.Interleaved) with { NormalizeExpertWeights = true };
+    public override string GgufArchitecture => "llama";
+
+    public override ModelConfig Configure(HfConfig file)
+    {
+        file.Require("mlp_bias", "false");
+        return file.Common();
+    }
+
+    public override ModelConfig Configure(GgufFields fields) => fields.Common(RopeLayout.Interleaved) with
+    {
+        Windows = fields.Windows(_ => true),
+        NormalizeExpertWeights = true,
+    };
 }

@@ -1,4 +1,5 @@
 using Cleave.Models.Gguf;
+using Cleave.Models.HuggingFace;
 using Cleave.Models.Storage;
 
 namespace Cleave.Models.Families;
@@ -6,18 +7,38 @@ namespace Cleave.Models.Families;
 /// <summary>What is particular to a model family: how its files spell the configuration and name the tensors.</summary>
 internal abstract class ModelFamily
 {
-    private static readonly ModelFamily[] All = [new LlamaFamily()];
+    private static readonly ModelFamily[] All =
+    [
+        new LlamaFamily(), new MistralFamily(), new MixtralFamily(), new Qwen2Family(), new Qwen3Family(), new Qwen3MoeFamily(),
+        new Phi3Family(), new Gemma2Family(), new Gemma3Family(), new GraniteFamily(), new Olmo2Family(), new SmolLm3Family(),
+    ];
 
-    /// <summary>Values of GGUF's "general.architecture".</summary>
-    public abstract IReadOnlyList<string> GgufArchitectures { get; }
+    /// <summary>"model_type" in config.json.</summary>
+    public abstract string HfType { get; }
 
-    public static string SupportedGguf => string.Join(", ", All.SelectMany(family => family.GgufArchitectures));
+    /// <summary>"general.architecture" in GGUF files; null when they call the family by another's name.</summary>
+    public abstract string? GgufArchitecture { get; }
 
-    public static ModelFamily? OfGguf(string architecture) =>
-        Array.Find(All, family => family.GgufArchitectures.Contains(architecture));
+    public static string SupportedGguf => string.Join(", ", All.Select(family => family.GgufArchitecture).OfType<string>());
+
+    public static string SupportedHf => string.Join(", ", All.Select(family => family.HfType));
+
+    public static ModelFamily? OfGguf(string architecture) => Array.Find(All, family => family.GgufArchitecture == architecture);
+
+    public static ModelFamily? OfHf(string modelType) => Array.Find(All, family => family.HfType == modelType);
+
+    /// <summary>The configuration a config.json states.</summary>
+    public abstract ModelConfig Configure(HfConfig file);
+
+    /// <summary>Where a checkpoint directory keeps the tensors.</summary>
+    public virtual TensorLayout Layout(HfConfig file, ModelConfig config)
+    {
+        bool bias = file.Flag("attention_bias");
+        return HfLayout.For(config, bias, bias);
+    }
 
     /// <summary>The configuration a GGUF file states.</summary>
-    public abstract ModelConfig Configure(GgufFields fields);
+    public virtual ModelConfig Configure(GgufFields fields) => throw new NotSupportedException();
 
     /// <summary>Where a GGUF file keeps the tensors.</summary>
     public virtual TensorLayout Layout(GgufFields fields, ModelConfig config) => GgufLayout.For(config);

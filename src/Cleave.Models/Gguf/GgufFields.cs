@@ -83,22 +83,39 @@ internal sealed class GgufFields(GgufHeader header, string architecture)
     }
 
     /// <summary>The rotary table of the file: plain, or with the per-pair factors of "rope_freqs.weight" (Llama 3.1).</summary>
-    public RopeTable Rope(RopeLayout layout, int headDim)
+    public RopeTable Rope(RopeLayout layout, int headDim, double fallbackBase = 10000)
     {
         RefuseRopeScaling();
-        int dimensions = Int("rope.dimension_count", 2, headDim, headDim);
-        if (dimensions % 2 != 0)
-        {
-            throw Fail("rope.dimension_count", dimensions, "it must be even");
-        }
-
-        double[] frequencies = RopeFrequencies.Plain(Number("rope.freq_base", 0, 1e12, 10000), dimensions);
+        double[] frequencies = RopeFrequencies.Plain(Number("rope.freq_base", 0, 1e12, fallbackBase), RotatedDimensions(headDim));
         if (header.Tensors.TryGetValue(RopeFactorsTensor, out StoredTensor? factors))
         {
             Divide(frequencies, factors);
         }
 
         return new RopeTable(frequencies, layout);
+    }
+
+    /// <summary>A table without the file's factors.</summary>
+    public RopeTable PlainRope(RopeLayout layout, int headDim, double frequencyBase) =>
+        new(RopeFrequencies.Plain(frequencyBase, RotatedDimensions(headDim)), layout);
+
+    /// <summary>The file's window in the layers that slide, or null when it states none and the family has no custom.</summary>
+    public IReadOnlyList<int>? Windows(Func<int, bool> slides, int fallback = 0)
+    {
+        int window = Int("attention.sliding_window", 0, 1 << 28, fallback);
+        return window == 0 ? null : [.. Enumerable.Range(0, Int("block_count", 1, 1 << 12)).Select(layer => slides(layer) ? window : 0)];
+    }
+
+    /// <summary>Refuses files with tensors that stand for a variant without a reference.</summary>
+    public void RefuseTensors(params ReadOnlySpan<string> names)
+    {
+        foreach (string name in names)
+        {
+            if (HasTensor(name))
+            {
+                throw new ModelFormatException($"{Metadata.Path}: tensor '{name}' stands for a RoPE variant that is not supported (LongRoPE)");
+            }
+        }
     }
 
     public string Key(string name) => $"{architecture}.{name}";
@@ -113,6 +130,12 @@ internal sealed class GgufFields(GgufHeader header, string architecture)
             throw new ModelFormatException(
                 $"{path}: tensor '{factors.Name}' is {factors.Type} {StoredTensor.Format(factors.Shape)}; F32 [{pairs}] is expected");
         }
+    }
+
+    private int RotatedDimensions(int headDim)
+    {
+        int dimensions = Int("rope.dimension_count", 2, headDim, headDim);
+        return dimensions % 2 == 0 ? dimensions : throw Fail("rope.dimension_count", dimensions, "it must be even");
     }
 
     private void Divide(double[] frequencies, StoredTensor factors)

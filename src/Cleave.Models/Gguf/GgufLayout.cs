@@ -43,7 +43,8 @@ internal static class GgufLayout
         };
     }
 
-    private static TensorPart Block(string name) => new($"blk.{{0}}.{name}");
+    /// <summary>A tensor of a layer.</summary>
+    public static TensorPart Block(string name) => new($"blk.{{0}}.{name}");
 
     private static TensorPart FeedForward(string name, bool mixture) =>
         mixture ? Block($"{name}_exps.weight") with { Stacked = true } : Block($"{name}.weight");

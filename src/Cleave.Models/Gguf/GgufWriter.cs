@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using Cleave.Compute;
 using Cleave.Models.Storage;
 
 namespace Cleave.Models.Gguf;
@@ -14,7 +15,9 @@ internal sealed class GgufWriter
     private const int SliceBytes = 1 << 22;
 
     private readonly List<byte[]> _metadata = [];
-    private readonly List<StoredTensor> _tensors = [];
+    private readonly List<(string Name, ElementType Type, long[] Shape, long ByteLength, Slice Read)> _tensors = [];
+
+    private delegate ReadOnlySpan<byte> Slice(long offset, int length);
 
     public void Add(string key, uint value)
     {
@@ -32,7 +35,14 @@ internal sealed class GgufWriter
         Add(key, type, file.Bytes(offset, checked((int)length)));
     }
 
-    public void Add(StoredTensor tensor) => _tensors.Add(tensor);
+    public void Add(string key, float value) => Add(key, GgufValueType.Float32, BitConverter.GetBytes(value));
+
+    public void Add(StoredTensor tensor) => _tensors.Add(
+        (tensor.Name, tensor.Type, tensor.Shape, tensor.ByteLength, (offset, length) => tensor.File.Bytes(tensor.Offset + offset, length)));
+
+    /// <summary>A tensor from memory; shape outermost first.</summary>
+    public void Add(string name, ElementType type, long[] shape, byte[] data) =>
+        _tensors.Add((name, type, shape, data.Length, (offset, length) => data.AsSpan((int)offset, length)));
 
     /// <summary>Writes the file, replacing one of the same name.</summary>
     /// <param name="path">Target.</param>
@@ -100,18 +110,18 @@ internal sealed class GgufWriter
         }
 
         long offset = 0;
-        foreach (StoredTensor tensor in _tensors)
+        foreach ((string name, ElementType type, long[] shape, long byteLength, Slice read) in _tensors)
         {
-            writer.Write(Text(tensor.Name));
-            writer.Write(tensor.Shape.Length);
-            for (int d = tensor.Shape.Length - 1; d >= 0; d--)
+            writer.Write(Text(name));
+            writer.Write(shape.Length);
+            for (int d = shape.Length - 1; d >= 0; d--)
             {
-                writer.Write(tensor.Shape[d]);
+                writer.Write(shape[d]);
             }
 
-            writer.Write(GgufTensorTypes.IdOf(tensor.Type));
+            writer.Write(GgufTensorTypes.IdOf(type));
             writer.Write(offset);
-            offset = Aligned(offset + tensor.ByteLength);
+            offset = Aligned(offset + byteLength);
         }
 
         writer.Flush();
@@ -121,13 +131,13 @@ internal sealed class GgufWriter
     private void WriteTensors(Stream stream, IProgress<long>? progress, CancellationToken cancellationToken)
     {
         long written = 0;
-        foreach (StoredTensor tensor in _tensors)
+        foreach ((string name, ElementType type, long[] shape, long byteLength, Slice read) in _tensors)
         {
-            for (long offset = 0; offset < tensor.ByteLength; offset += SliceBytes)
+            for (long offset = 0; offset < byteLength; offset += SliceBytes)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                int length = (int)Math.Min(SliceBytes, tensor.ByteLength - offset);
-                stream.Write(tensor.File.Bytes(tensor.Offset + offset, length));
+                int length = (int)Math.Min(SliceBytes, byteLength - offset);
+                stream.Write(read(offset, length));
                 written += length;
                 progress?.Report(written);
             }

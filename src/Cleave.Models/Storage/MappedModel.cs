@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Cleave.Compute;
 
 namespace Cleave.Models.Storage;
@@ -59,7 +60,7 @@ internal sealed class MappedModel
         }
 
         long[]? shape = TensorShapes.Of(Config, role);
-        return shape is null || !_tensors.TryGetValue(part.Name(layer), out StoredTensor? stored) ? null : Cut(stored, part, shape, 0);
+        return shape is null || !_tensors.TryGetValue(part.Name(layer), out StoredTensor? stored) ? null : Finite(Cut(stored, part, shape, 0));
     }
 
     public TensorData Expert(int layer, int expert, LayerTensor role)
@@ -92,10 +93,36 @@ internal sealed class MappedModel
             EndTensor.LmHead => Config.TiedEmbeddings ? _layout.Embedding : _layout.LmHead,
             _ => throw new ArgumentOutOfRangeException(nameof(tensor), tensor, "unknown end tensor"),
         };
-        return _tensors[name].Map();
+        return Finite(_tensors[name].Map());
     }
 
     public void Close() => _closed = true;
+
+    // A norm that is not finite would spoil everything after it. It is a few kilobytes, so it is looked at when it is read.
+    private TensorData Finite(TensorData tensor)
+    {
+        if (tensor.Shape.Length != 1)
+        {
+            return tensor;
+        }
+
+        ReadOnlySpan<byte> bytes = tensor.Row(0);
+        for (int i = 0; i < tensor.Columns; i++)
+        {
+            float number = tensor.Type switch
+            {
+                ElementType.F32 => BinaryPrimitives.ReadSingleLittleEndian(bytes[(4 * i)..]),
+                ElementType.F16 => (float)BinaryPrimitives.ReadHalfLittleEndian(bytes[(2 * i)..]),
+                _ => BitConverter.UInt32BitsToSingle((uint)BinaryPrimitives.ReadUInt16LittleEndian(bytes[(2 * i)..]) << 16),
+            };
+            if (!float.IsFinite(number))
+            {
+                throw new ModelFormatException($"{_path}: element {i} of '{tensor.Name}' is {number}; the file is damaged");
+            }
+        }
+
+        return tensor;
+    }
 
     // A role's rows of a stored tensor: all, a slice of a fused one, or one expert's of a stacked one.
     private static TensorData Cut(StoredTensor stored, TensorPart part, long[] shape, int expert)

@@ -15,6 +15,7 @@ internal sealed class ByteLevelBpe : Tokenizer
     internal const int LongPiece = 256;
 
     private readonly PreTokenizer _preTokenizer;
+    private readonly bool _ignoreMerges;
     private readonly BpeTokenizer _library;
     private readonly Dictionary<string, int> _mergeable;
     private readonly ReadOnlyMemory<byte>[] _bytes;
@@ -24,8 +25,11 @@ internal sealed class ByteLevelBpe : Tokenizer
     public ByteLevelBpe(TokenizerDefinition definition)
         : base(definition)
     {
-        _preTokenizer = PreTokenizer.Named(definition.PreTokenizer) ?? throw new TokenizerFormatException(
-            $"{definition.Source}: pre-tokenizer '{definition.PreTokenizer}' is not supported; supported: {PreTokenizer.Supported}");
+        _preTokenizer = definition.SplitPatterns is { } patterns
+            ? PreTokenizer.Of(patterns, definition.Source)
+            : PreTokenizer.Named(definition.PreTokenizer) ?? throw new TokenizerFormatException(
+                $"{definition.Source}: pre-tokenizer '{definition.PreTokenizer}' is not supported; supported: {PreTokenizer.Supported}");
+        _ignoreMerges = definition.IgnoreMerges ?? _preTokenizer.IgnoreMerges;
         _mergeable = MergeableTokens();
         IReadOnlyList<string> merges = definition.Merges
             ?? throw new TokenizerFormatException($"{definition.Source}: a byte-level BPE tokenizer needs merges and has none");
@@ -45,9 +49,9 @@ internal sealed class ByteLevelBpe : Tokenizer
             ? _bytes[id]
             : throw new ArgumentOutOfRangeException(nameof(id), id, $"the vocabulary has {_bytes.Length} tokens");
 
-    private protected override void EncodeOrdinary(string text, int start, int end, List<int> ids)
+    private protected override void EncodeOrdinary(string text, List<int> ids)
     {
-        string stretch = WellFormed(text[start..end]);
+        string stretch = Definition.AddSpacePrefix == true && text[0] != ' ' ? " " + text : text;
         var pieces = new List<Range>();
         _preTokenizer.Split(stretch, pieces);
         foreach (Range piece in pieces)
@@ -87,23 +91,6 @@ internal sealed class ByteLevelBpe : Tokenizer
     internal void EncodeByLibrary(ReadOnlySpan<char> piece, List<int> ids) =>
         ids.AddRange(_library.EncodeToIds(piece, considerPreTokenization: false, considerNormalization: false));
 
-    // UTF-8 has no lone surrogates; the references never see one either.
-    private static string WellFormed(string text)
-    {
-        if (!text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF'))
-        {
-            return text;
-        }
-
-        var runes = new StringBuilder(text.Length);
-        foreach (Rune rune in text.EnumerateRunes())
-        {
-            runes.Append(rune);
-        }
-
-        return runes.ToString();
-    }
-
     private static byte[] Spell(string token, TokenKind kind)
     {
         if (kind is TokenKind.Normal or TokenKind.Byte or TokenKind.Unused)
@@ -130,7 +117,7 @@ internal sealed class ByteLevelBpe : Tokenizer
 
     private void EncodePiece(ReadOnlySpan<char> piece, List<int> ids)
     {
-        if (_preTokenizer.IgnoreMerges && piece.Length <= LongPiece && TryWhole(piece, out int id))
+        if (_ignoreMerges && piece.Length <= LongPiece && TryWhole(piece, out int id))
         {
             ids.Add(id);
         }

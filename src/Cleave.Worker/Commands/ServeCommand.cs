@@ -12,7 +12,7 @@ internal static class ServeCommand
 
     public static void AddTo(RootCommand root)
     {
-        var model = new Option<FileInfo?>("--model") { Description = "Model file (.gguf); a middle-only export is enough" };
+        var model = new Option<FileInfo?>("--model") { Description = "GGUF file or directory of a Hugging Face checkpoint; a middle-only export is enough" };
         var layers = new Option<LayerRange?>("--layers")
         {
             Description = "Layers to run, a up to but not including b: a..b (default: all in the file)",

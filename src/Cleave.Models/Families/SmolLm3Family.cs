@@ -1,0 +1,37 @@
+using System.Text.Json;
+using Cleave.Compute;
+using Cleave.Models.Gguf;
+using Cleave.Models.HuggingFace;
+
+namespace Cleave.Models.Families;
+
+/// <summary>SmolLM 3: Llama in which every fourth layer does not rotate.</summary>
+internal sealed class SmolLm3Family : ModelFamily
+{
+    private const int Interval = 4;
+
+    public override string HfType => "smollm3";
+
+    public override string GgufArchitecture => "smollm3";
+
+    public override ModelConfig Configure(HfConfig file)
+    {
+        file.Require("mlp_bias", "false");
+        ModelConfig config = file.Common(tiedByCustom: true);
+        int interval = file.Int("no_rope_layer_interval", 1, 1 << 12, Interval);
+        JsonElement[]? rotates = file.PerLayer("no_rope_layers", config.Layers);
+        return config with
+        {
+            // The list's name says the opposite of what it holds: 1 for a layer that rotates.
+            RotatesLayer = [.. Enumerable.Range(0, config.Layers).Select(layer =>
+                rotates is null ? (layer + 1) % interval != 0 : rotates[layer].ToString() is "1" or "True")],
+            Windows = Qwen2Family.Windows(file, config.Layers),
+        };
+    }
+
+    public override ModelConfig Configure(GgufFields fields)
+    {
+        ModelConfig config = fields.Common(RopeLayout.Interleaved);
+        return config with { RotatesLayer = [.. Enumerable.Range(1, config.Layers).Select(layer => layer % Interval != 0)] };
+    }
+}

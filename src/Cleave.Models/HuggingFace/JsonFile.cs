@@ -1,0 +1,50 @@
+using System.Text.Json;
+
+namespace Cleave.Models.HuggingFace;
+
+/// <summary>Reads small JSON files.</summary>
+internal static class JsonFile
+{
+    private static readonly JsonDocumentOptions Options = new() { AllowDuplicateProperties = false, MaxDepth = 32 };
+
+    /// <summary>The root object of a file.</summary>
+    /// <exception cref="ModelFormatException">No such file, larger than <paramref name="maxBytes"/>, or no JSON object.</exception>
+    public static JsonElement Read(string path, int maxBytes)
+    {
+        try
+        {
+            var file = new FileInfo(path);
+            if (!file.Exists)
+            {
+                throw new ModelFormatException($"{path}: no such file");
+            }
+
+            if (file.Length > maxBytes)
+            {
+                throw new ModelFormatException($"{path}: {file.Length} bytes; at most {maxBytes} are accepted");
+            }
+
+            return Parse(path, File.ReadAllBytes(path));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ModelFormatException($"{path}: cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>The root object of JSON bytes.</summary>
+    public static JsonElement Parse(string path, ReadOnlyMemory<byte> json)
+    {
+        try
+        {
+            JsonElement root = JsonDocument.Parse(json, Options).RootElement;
+            return root.ValueKind == JsonValueKind.Object
+                ? root
+                : throw new ModelFormatException($"{path}: holds {root.ValueKind}, not a JSON object");
+        }
+        catch (JsonException e)
+        {
+            throw new ModelFormatException($"{path}: is not valid JSON: {e.Message}", e);
+        }
+    }
+}
