@@ -109,13 +109,9 @@ internal sealed class CudaKernels(CudaAccelerator accelerator, Action<long> acco
     public void Gate(GpuTensor gate, GpuTensor up, GpuTensor y, RowShape shape)
     {
         (ArrayView<ushort> packed, PackTarget target) = Target(y, shape.Rows);
-        for (int start = 0; start < shape.Rows; start += 65535)
-        {
-            // Grids are at most 65535 high.
-            Require(shape.Rows <= 65535);
-            new CudaArguments().Add(gate.View).Add(up.View).Add(y.View).Add(packed).Add(shape).Add(target)
-                .Launch(_stream, RowKernel(nameof(CudaRowKernels.Gate)), ((shape.Columns + 255) / 256, shape.Rows, 1), 256, 0, overlap: true);
-        }
+        Require(shape.Rows);
+        new CudaArguments().Add(gate.View).Add(up.View).Add(y.View).Add(packed).Add(shape).Add(target)
+            .Launch(_stream, RowKernel(nameof(CudaRowKernels.Gate)), ((shape.Columns + 255) / 256, shape.Rows, 1), 256, 0, overlap: true);
     }
 
     public static bool CanRopeAndStore(GpuKvArena arena, int headDim) => arena.Type is ElementType.F16 or ElementType.BF16 && headDim % 2 == 0;
@@ -195,9 +191,10 @@ internal sealed class CudaKernels(CudaAccelerator accelerator, Action<long> acco
         }
     }
 
-    private static void Require(bool condition)
+    // Grids are at most 65535 high.
+    private static void Require(int rows)
     {
-        if (!condition)
+        if (rows > 65535)
         {
             throw new ArgumentException("a step of more than 65535 rows is too large for this device; use smaller chunks");
         }
@@ -245,7 +242,7 @@ internal sealed class CudaKernels(CudaAccelerator accelerator, Action<long> acco
 
         PackedRows packed = Room(x, rows, half);
         var shape = new RowShape { Rows = rows, Columns = x.ColumnCount, XStride = x.Stride };
-        Require(rows <= 65535);
+        Require(rows);
         new CudaArguments().Add(x.View).Add(packed.View).Add(shape).Add(Mark(x, packed, rows))
             .Launch(_stream, RowKernel(nameof(CudaRowKernels.PackRows)), ((x.ColumnCount + 255) / 256, rows, 1), 256, 0, overlap: true);
         return packed;
@@ -254,17 +251,18 @@ internal sealed class CudaKernels(CudaAccelerator accelerator, Action<long> acco
     private PackedRows Room(GpuTensor x, int rows, bool half)
     {
         long length = PackedRows.Length(rows, x.ColumnCount);
-        if (x.Packed is null || x.Packed.Capacity < length)
+        PackedRows? packed = x.Packed;
+        if (packed is null || packed.Capacity < length)
         {
             _stream.Synchronize();
-            x.Packed?.Dispose();
             MemoryBuffer1D<ushort, Stride1D.Dense> memory = accelerator.Allocate1D<ushort>(length);
             account(memory.LengthInBytes);
-            x.Packed = new PackedRows(memory, account);
+            packed = new PackedRows(memory, account);
+            x.Buffer.Keep(x.Offset, x.ColumnCount, packed);
         }
 
-        x.Packed.Half = half;
-        return x.Packed;
+        packed.Half = half;
+        return packed;
     }
 
     private static PackTarget Mark(GpuTensor x, PackedRows packed, int rows)

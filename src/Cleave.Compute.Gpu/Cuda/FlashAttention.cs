@@ -248,7 +248,7 @@ internal static class FlashAttention
               .param .u32 pYStride, .param .u32 pHeads, .param .u32 pBlocks, .param .u32 pWindow, .param .u32 pTileRows, .param .u32 pColumns)
             .maxntid {{headDim}}, 1, 1
             {
-            .reg .pred p<8>; .reg .b32 r<32>; .reg .b64 d<16>; .reg .f32 f<8>; .reg .f32 m, l, t, alpha, beta; .reg .b16 h0;
+            .reg .pred p<8>; .reg .b32 r<32>; .reg .b64 d<16>; .reg .f32 f<16>; .reg .f32 m, l, t, alpha, beta; .reg .b16 h0;
             .reg .f32 bm<{{Batch}}>; .reg .f32 bl<{{Batch}}>; .reg .f32 o<{{Batch}}>; .reg .b32 own, block, blockEnd, blocks, tid, row, head;
             griddepcontrol.launch_dependents;
             griddepcontrol.wait;
