@@ -255,10 +255,10 @@ public sealed partial class GpuDevice
         }
 
         Written(to);
-        bool changed = _plan.Use(_stream, plan);
+        _plan.Use(_stream, plan);
         if (_cuda is not null && Cuda.CudaKernels.CanAttend(own, shape))
         {
-            _cuda.Attention(from, own, layer, plan, _plan, changed, shape, to);
+            _cuda.Attention(from, own, layer, plan, _plan, shape, to);
             return;
         }
 

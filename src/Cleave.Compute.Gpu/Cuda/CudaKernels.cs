@@ -1,7 +1,9 @@
 using System.Reflection;
+using System.Text.RegularExpressions;
 using Cleave.Compute.Gpu.Kernels;
 using ILGPU;
 using ILGPU.Backends.EntryPoints;
+using ILGPU.Backends.PTX;
 using ILGPU.Runtime;
 using ILGPU.Runtime.Cuda;
 
@@ -11,20 +13,21 @@ namespace Cleave.Compute.Gpu.Cuda;
 /// The fast path of NVIDIA GPUs from compute capability 9.0 on: tensor-core products and attention, and row kernels that overlap. PTX is
 /// made and compiled by the driver on first use. Everything runs on the accelerator's default stream.
 /// </summary>
-internal sealed class CudaKernels(CudaAccelerator accelerator, Action<long> account) : IDisposable
+internal sealed partial class CudaKernels(CudaAccelerator accelerator, Action<long> account) : IDisposable
 {
-    private const int RingBytes = 100 << 10;
+    private const int RingBytes = 108 << 10;
     private const int PartialLimitBytes = 96 << 20;
 
     private readonly CudaStream _stream = (CudaStream)accelerator.DefaultStream;
     private readonly Dictionary<string, nint> _functions = [];
     private readonly List<nint> _modules = [];
-    private readonly List<IDisposable> _kernels = [];
     private readonly Scratch<float> _partial = new(accelerator, account);
     private readonly Scratch<float> _statistics = new(accelerator, account);
     private readonly Scratch<int> _tiles = new(accelerator, account);
     private readonly List<int> _tileList = [];
     private readonly int _multiprocessors = accelerator.NumMultiprocessors;
+    private AttentionPlan? _tilePlan;
+    private long _tileRevision;
     private int _tileGroup;
     private int _tileWindow;
 
@@ -135,12 +138,14 @@ internal sealed class CudaKernels(CudaAccelerator accelerator, Action<long> acco
     public static bool CanAttend(GpuKvArena arena, AttentionShape shape) =>
         arena.Type is ElementType.F16 or ElementType.BF16 && shape.HeadDim is 64 or 128 && shape.SoftCap == 0 && shape.Heads / shape.KvHeads <= FlashAttention.QueryRows;
 
-    public void Attention(GpuTensor q, GpuKvArena arena, int layer, AttentionPlan plan, PlanUpload upload, bool changed, AttentionShape shape, GpuTensor y)
+    public void Attention(GpuTensor q, GpuKvArena arena, int layer, AttentionPlan plan, PlanUpload upload, AttentionShape shape, GpuTensor y)
     {
         int rows = plan.Rows.Length;
         int group = shape.Heads / shape.KvHeads;
-        if (changed || group != _tileGroup || shape.Window != _tileWindow)
+        if (!ReferenceEquals(plan, _tilePlan) || plan.Revision != _tileRevision || group != _tileGroup || shape.Window != _tileWindow)
         {
+            _tilePlan = plan;
+            _tileRevision = plan.Revision;
             MakeTiles(plan, FlashAttention.QueryRows / group, shape.Window);
             _tileGroup = group;
             _tileWindow = shape.Window;
@@ -180,11 +185,6 @@ internal sealed class CudaKernels(CudaAccelerator accelerator, Action<long> acco
         _partial.Dispose();
         _statistics.Dispose();
         _tiles.Dispose();
-        foreach (IDisposable kernel in _kernels)
-        {
-            kernel.Dispose();
-        }
-
         foreach (nint module in _modules)
         {
             _ = CudaAPI.CurrentAPI.DestroyModule(module);
@@ -317,35 +317,47 @@ internal sealed class CudaKernels(CudaAccelerator accelerator, Action<long> acco
         {
             var text = new PtxText();
             emit(text);
-            CudaError error = CudaAPI.CurrentAPI.LoadModule(out nint module, text.ToString(), out string? log);
-            if (error != CudaError.CUDA_SUCCESS)
-            {
-                throw new InvalidOperationException($"the NVIDIA driver refused kernel {name} ({error}); a driver for CUDA 12.0 or later is needed. {log}");
-            }
-
-            _modules.Add(module);
-            CudaDriver.Check((int)CudaAPI.CurrentAPI.GetModuleFunction(out function, module, name), $"find kernel {name}");
+            function = Load(name, name, text.ToString());
             if (sharedBytes > 0)
             {
                 CudaDriver.AllowShared(function, sharedBytes);
             }
-
-            _functions[name] = function;
         }
 
         return function;
     }
 
+    // Compiled by ILGPU, loaded here: its own loader names an older target, which lacks griddepcontrol.
     private nint RowKernel(string name)
     {
         if (!_functions.TryGetValue(name, out nint function))
         {
             MethodInfo method = typeof(CudaRowKernels).GetMethod(name, BindingFlags.Public | BindingFlags.Static)!;
-            var kernel = (CudaKernel)accelerator.LoadKernel(accelerator.Backend.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(method), default));
-            _kernels.Add(kernel);
-            _functions[name] = function = kernel.FunctionPtr;
+            var compiled = (PTXCompiledKernel)accelerator.Backend.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(method), default);
+            string text = HeaderPattern().Replace(compiled.PTXAssembly, ".version 8.0\n.target sm_90\n", 1);
+            function = Load(name, EntryPattern().Match(text).Groups[1].Value, text);
         }
 
         return function;
     }
+
+    private nint Load(string name, string entry, string text)
+    {
+        CudaError error = CudaAPI.CurrentAPI.LoadModule(out nint module, text, out string? log);
+        if (error != CudaError.CUDA_SUCCESS)
+        {
+            throw new InvalidOperationException($"the NVIDIA driver refused kernel {name} ({error}); a driver for CUDA 12.0 or later is needed. {log}");
+        }
+
+        _modules.Add(module);
+        CudaDriver.Check((int)CudaAPI.CurrentAPI.GetModuleFunction(out nint function, module, entry), $"find kernel {name}");
+        _functions[name] = function;
+        return function;
+    }
+
+    [GeneratedRegex(@"\.version [0-9.]+\s+\.target sm_\d+\s")]
+    private static partial Regex HeaderPattern();
+
+    [GeneratedRegex(@"\.entry (\w+)")]
+    private static partial Regex EntryPattern();
 }

@@ -19,20 +19,40 @@ internal struct PackTarget
 /// </summary>
 internal static class CudaRowKernels
 {
-    public const int NormThreads = 512;
+    public const int NormThreads = 1024;
 
     /// <summary>One block per row and group.</summary>
     public static void RmsNorm(ArrayView<float> x, ArrayView<float> weight, ArrayView<float> y, ArrayView<ushort> packed, RowShape shape, PackTarget target)
     {
-        Begin();
+        Trigger();
         ArrayView<float> sums = SharedMemory.Allocate<float>(NormThreads / 32);
         int row = Grid.IdxX;
         int group = Grid.IdxY;
         int width = shape.Columns / shape.Groups;
         int start = group * width;
         long at = ((long)row * shape.XStride) + start;
-        float sum = 0;
-        for (int i = Group.IdxX; i < width; i += NormThreads)
+        int factors = shape.WeightPerGroup != 0 ? 0 : start;
+
+        // Four numbers a thread stay in registers, their loads and their factors' in flight together; wider rows loop for the rest.
+        int i0 = Group.IdxX;
+        int i1 = i0 + NormThreads;
+        int i2 = i1 + NormThreads;
+        int i3 = i2 + NormThreads;
+        int last = width - 1;
+        float w0 = weight[factors + IntrinsicMath.Min(i0, last)];
+        float w1 = weight[factors + IntrinsicMath.Min(i1, last)];
+        float w2 = weight[factors + IntrinsicMath.Min(i2, last)];
+        float w3 = weight[factors + IntrinsicMath.Min(i3, last)];
+        Wait();
+        float v0 = x[at + IntrinsicMath.Min(i0, last)];
+        float v1 = x[at + IntrinsicMath.Min(i1, last)];
+        float v2 = x[at + IntrinsicMath.Min(i2, last)];
+        float v3 = x[at + IntrinsicMath.Min(i3, last)];
+        float sum = i0 <= last ? v0 * v0 : 0;
+        sum += i1 <= last ? v1 * v1 : 0;
+        sum += i2 <= last ? v2 * v2 : 0;
+        sum += i3 <= last ? v3 * v3 : 0;
+        for (int i = i3 + NormThreads; i < width; i += NormThreads)
         {
             float value = x[at + i];
             sum += value * value;
@@ -56,10 +76,22 @@ internal static class CudaRowKernels
         }
 
         float scale = 1 / MathF.Sqrt((total / width) + shape.Epsilon);
-        for (int i = Group.IdxX; i < width; i += NormThreads)
+        long to = ((long)row * shape.YStride) + start;
+        NormStore(y, packed, target, row, start, to, i0, last, v0 * scale * w0);
+        NormStore(y, packed, target, row, start, to, i1, last, v1 * scale * w1);
+        NormStore(y, packed, target, row, start, to, i2, last, v2 * scale * w2);
+        NormStore(y, packed, target, row, start, to, i3, last, v3 * scale * w3);
+        for (int i = i3 + NormThreads; i < width; i += NormThreads)
         {
-            float value = x[at + i] * scale * weight[shape.WeightPerGroup != 0 ? i : start + i];
-            y[((long)row * shape.YStride) + start + i] = value;
+            NormStore(y, packed, target, row, start, to, i, last, x[at + i] * scale * weight[factors + i]);
+        }
+    }
+
+    private static void NormStore(ArrayView<float> y, ArrayView<ushort> packed, PackTarget target, int row, int start, long to, int i, int last, float value)
+    {
+        if (i <= last)
+        {
+            y[to + i] = value;
             Pack(packed, target, row, start + i, value);
         }
     }
@@ -292,7 +324,11 @@ internal static class CudaRowKernels
 
     private static void Begin()
     {
-        CudaAsm.Emit("griddepcontrol.launch_dependents;");
-        CudaAsm.Emit("griddepcontrol.wait;");
+        Trigger();
+        Wait();
     }
+
+    private static void Trigger() => CudaAsm.Emit("griddepcontrol.launch_dependents;");
+
+    private static void Wait() => CudaAsm.Emit("griddepcontrol.wait;");
 }

@@ -39,7 +39,6 @@ internal static class FlashAttention
             .reg .b64 plan, tables, tails, arena, keys, values, lastTable, lastTail; .reg .b32 lastPrefix;
             .reg .f32 m0, m1, l0, l1, bm0, bm1, bl0, bl1, alpha0, alpha1, beta0, beta1;
             griddepcontrol.launch_dependents;
-            griddepcontrol.wait;
             mov.u32 tid, %tid.x; and.b32 lane, tid, 31; shr.u32 warp, tid, 5; mov.u32 shared, dynamic;
             ld.param.u64 plan, [pPlan]; ld.param.u64 tables, [pTables]; ld.param.u64 tails, [pTails]; ld.param.u64 arena, [pArena];
             ld.param.u64 keys, [pKeys]; ld.param.u64 values, [pValues]; add.u64 keys, keys, arena; add.u64 values, values, arena;
@@ -57,6 +56,10 @@ internal static class FlashAttention
             RANGE:
             mul.lo.u32 r5, keyHead, {{rowBytes}}; cvt.u64.u32 d3, r5; add.u64 keys, keys, d3; add.u64 values, values, d3;
             """);
+
+        // The plan was there before the kernel ahead began: its numbers are read before the wait, queries, keys and values after it.
+        Slot(ptx, "block");
+        ptx.Add("griddepcontrol.wait;");
 
         // Query rows g and g + 8 of this warp: token row / group, head row % group. Rows past the tile see nothing.
         ptx.Add("shl.b32 r6, warp, 4; shr.u32 r7, lane, 2; add.u32 r6, r6, r7; and.b32 r8, lane, 3; shl.b32 r8, r8, 1; ld.param.u64 d4, [pQ]; ld.param.u32 r9, [pQStride];");
@@ -93,13 +96,14 @@ internal static class FlashAttention
         }
 
         ptx.Add("mov.u32 buffer, 0; mov.u32 position, block;");
-        Fetch(ptx, headDim, rowBytes, blockBytes, "block", "buffer");
+        Fetch(ptx, headDim, rowBytes, blockBytes, "buffer");
         ptx.Add($$"""
             BLOCK:
             add.u32 position, block, 1; setp.lt.u32 p1, position, blockEnd; @!p1 bra LASTBLOCK;
             xor.b32 r15, buffer, 1;
             """);
-        Fetch(ptx, headDim, rowBytes, blockBytes, "position", "r15");
+        Slot(ptx, "position");
+        Fetch(ptx, headDim, rowBytes, blockBytes, "r15");
         ptx.Add($$"""
             cp.async.wait_group 1;
             bra READY;
@@ -242,7 +246,7 @@ internal static class FlashAttention
     /// <summary>Merges the position blocks of each row and head in ascending order: a block of threads per row and head, a thread per number.</summary>
     public static void EmitMerge(PtxText ptx, int headDim, bool half)
     {
-        const int Batch = 8;
+        const int Batch = 16;
         ptx.Add($$"""
             .visible .entry {{MergeName(headDim, half)}}(.param .u64 pPartial, .param .u64 pStatistics, .param .u64 pPlan, .param .u64 pY, .param .u64 pPacked,
               .param .u32 pYStride, .param .u32 pHeads, .param .u32 pBlocks, .param .u32 pWindow, .param .u32 pTileRows, .param .u32 pColumns)
@@ -309,12 +313,11 @@ internal static class FlashAttention
         mul.rn.f32 {{l}}, {{l}}, {{alpha}}; fma.rn.f32 {{l}}, {{bl}}, {{beta}}, {{l}}; mov.f32 {{m}}, f11;
         """);
 
-    // Two threads a position, each half of its key and of its value; 16-byte chunk c of row p lies at c xor (p mod 8).
-    private static void Fetch(PtxText ptx, int headDim, int rowBytes, int blockBytes, string block, string buffer)
+    // r34 = slot of this thread's position in the block, r35 = 16, or 0 past the end (zeros are copied then).
+    private static void Slot(PtxText ptx, string block)
     {
         string tail = ptx.Label("TAIL");
         string have = ptx.Label("HAVE");
-        int chunks = headDim / 16;
         ptx.Add($$"""
             shr.u32 r32, tid, 1; shl.b32 r33, {{block}}, 6; add.u32 r33, r33, r32; setp.le.u32 p6, r33, last; mov.u32 r34, 0; mov.u32 r35, 0;
             @!p6 bra {{have}};
@@ -323,6 +326,14 @@ internal static class FlashAttention
             mul.wide.u32 d14, r33, 4; add.u64 d14, d14, lastTable; ld.global.u32 r34, [d14]; bra {{have}};
             {{tail}}: sub.u32 r36, r33, lastPrefix; mul.wide.u32 d14, r36, 4; add.u64 d14, d14, lastTail; ld.global.u32 r34, [d14];
             {{have}}:
+            """);
+    }
+
+    // Two threads a position, each half of its key and of its value; 16-byte chunk c of row p lies at c xor (p mod 8).
+    private static void Fetch(PtxText ptx, int headDim, int rowBytes, int blockBytes, string buffer)
+    {
+        int chunks = headDim / 16;
+        ptx.Add($$"""
             ld.param.u32 r37, [pSlotBytes]; mul.wide.u32 d15, r34, r37; and.b32 r38, tid, 1; mul.lo.u32 r39, r38, {{chunks * 16}}; cvt.u64.u32 d16, r39; add.u64 d15, d15, d16;
             add.u64 d17, keys, d15; add.u64 d18, values, d15;
             mul.lo.u32 r40, {{buffer}}, {{2 * blockBytes}}; add.u32 r40, r40, shared; mul.lo.u32 r41, r32, {{rowBytes}}; add.u32 r40, r40, r41; and.b32 r42, r32, 7; mul.lo.u32 r43, r38, {{chunks}};

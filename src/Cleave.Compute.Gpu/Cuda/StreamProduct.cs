@@ -30,7 +30,6 @@ internal static class StreamProduct
             .reg .b32 a<{{8 * unroll}}>; .reg .b32 b<{{4 * tiles * unroll}}>; .reg .b32 x<{{tiles}}>;
             .reg .b32 steps, rows, bands, stage, slots, warps, lane, warp, first, end, ring, slot, parity, slotBytes, wBytes, at, count, band, full, empty, k, base, w16, w8, w2, w22, xk, stride;
             .reg .b64 wp, xp, bandBytes;
-            griddepcontrol.launch_dependents;
             ld.param.u32 steps, [pSteps]; ld.param.u32 rows, [pM]; ld.param.u32 bands, [pBands];
             ld.param.u32 stage, [pStageSteps]; ld.param.u32 slots, [pSlots]; ld.param.u32 warps, [pWarps];
             mov.u32 r0, %tid.x; and.b32 lane, r0, 31; shr.u32 warp, r0, 5;
@@ -83,7 +82,7 @@ internal static class StreamProduct
             add.u32 r21, r21, 1;
             bra FILLX;
             STEADY:
-            setp.ge.u32 p0, band, end; @p0 bra DONE;
+            setp.ge.u32 p0, band, end; @p0 bra ISSUED;
             shl.b32 r7, slot, 3; add.u32 r7, r7, ring; add.u32 r7, r7, 128;
             xor.b32 r8, parity, 1;
             """);
@@ -91,7 +90,9 @@ internal static class StreamProduct
         IssueWeights(ptx, stepBytes);
         IssueRows(ptx);
         Advance(ptx, "STEADYNEXT");
-        ptx.Add("bra STEADY;");
+
+        // Only now may the next kernel start: its first copies then fill the gap between this one's last and its own first sums.
+        ptx.Add("bra STEADY;\nISSUED: griddepcontrol.launch_dependents; bra DONE;");
 
         // Consumers: one warp a band.
         ptx.Add("CONSUME: griddepcontrol.wait; mov.u32 band, first; add.u32 band, band, warp;");
