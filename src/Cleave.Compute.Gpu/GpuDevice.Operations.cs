@@ -198,7 +198,7 @@ public sealed partial class GpuDevice
         DeviceTensor queries, DeviceTensor keys, DeviceTensor values, int headDim, RopeTable table, KvArena arena, int layer, AttentionPlan plan)
     {
         GpuKvArena own = Arena(arena, layer, keys);
-        if (_cuda is null || !_cuda.CanRopeAndStore(own, headDim) || plan.Rows.Length == 0 || table.Pairs == 0)
+        if (_cuda is null || !Cuda.CudaKernels.CanRopeAndStore(own, headDim) || plan.Rows.Length == 0 || table.Pairs == 0)
         {
             Rope(queries, headDim, table, plan);
             Rope(keys, headDim, table, plan);
@@ -255,10 +255,10 @@ public sealed partial class GpuDevice
         }
 
         Written(to);
-        bool changed = _plan.Use(_stream, plan);
-        if (_cuda is not null && _cuda.CanAttend(own, shape))
+        _plan.Use(_stream, plan);
+        if (_cuda is not null && Cuda.CudaKernels.CanAttend(own, shape))
         {
-            _cuda.Attention(from, own, layer, plan, _plan, changed, shape, to);
+            _cuda.Attention(from, own, layer, plan, _plan, shape, to);
             return;
         }
 

@@ -22,8 +22,8 @@ internal sealed class GpuTensor(GpuBuffer buffer, long offset, int rows, int col
     /// <summary>Everything from the first number on.</summary>
     public ArrayView<float> View => buffer.View.SubView(offset, rows == 0 ? 0 : ((long)(rows - 1) * stride) + columns);
 
-    /// <summary>The tensor-core operand made of this view by its last writer, or null.</summary>
-    public Cuda.PackedRows? Packed { get; set; }
+    /// <summary>The tensor-core operand made of this view, or null until a product has read it.</summary>
+    public Cuda.PackedRows? Packed => buffer.PackedOf(offset, columns);
 
     /// <inheritdoc />
     public override DeviceTensor Columns(int start, int count)
@@ -46,8 +46,6 @@ internal sealed class GpuTensor(GpuBuffer buffer, long offset, int rows, int col
     /// <inheritdoc />
     protected override void Dispose(bool disposing)
     {
-        Packed?.Dispose();
-        Packed = null;
         if (disposing && owner)
         {
             buffer.Dispose();

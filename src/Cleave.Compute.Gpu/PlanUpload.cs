@@ -19,12 +19,12 @@ internal sealed class PlanUpload(Accelerator accelerator, Action<long> account) 
 
     public ArrayView<int> Tails { get; private set; }
 
-    /// <summary>Makes the device's copy that of <paramref name="plan"/>; true when it changed.</summary>
-    public bool Use(AcceleratorStream stream, AttentionPlan plan)
+    /// <summary>Makes the device's copy that of <paramref name="plan"/>.</summary>
+    public void Use(AcceleratorStream stream, AttentionPlan plan)
     {
         if (ReferenceEquals(plan, _plan) && plan.Revision == _revision)
         {
-            return false;
+            return;
         }
 
         Rows = Put(stream, _rows, MemoryMarshal.Cast<AttentionRow, int>(plan.Rows));
@@ -32,7 +32,6 @@ internal sealed class PlanUpload(Accelerator accelerator, Action<long> account) 
         Tails = Put(stream, _tails, plan.Tails);
         _plan = plan;
         _revision = plan.Revision;
-        return true;
     }
 
     public void Dispose()
