@@ -13,11 +13,19 @@ public sealed class TextGenerator : IAsyncDisposable
     private readonly IDrafter _drafter;
     private StepCosts? _costs;
 
-    /// <summary>Takes ownership of both.</summary>
-    public TextGenerator(SplitSession session, IDrafter drafter)
+    /// <summary>Takes ownership of session and drafter.</summary>
+    /// <param name="session">The conversation.</param>
+    /// <param name="drafter">Guesses.</param>
+    /// <param name="knownRttMs">Round-trip time where another session to the same worker has measured it; null measures.</param>
+    public TextGenerator(SplitSession session, IDrafter drafter, double? knownRttMs = null)
     {
         _session = session;
         _drafter = drafter;
+        if (knownRttMs is { } rttMs)
+        {
+            RttMs = rttMs;
+            _costs = FirstCosts(rttMs);
+        }
     }
 
     /// <summary>The session.</summary>
@@ -121,8 +129,8 @@ public sealed class TextGenerator : IAsyncDisposable
         }
     }
 
-    /// <summary>Measures the round trip once: the median of five pings, the cost model's first guess.</summary>
-    private async ValueTask PrepareAsync(CancellationToken cancellationToken)
+    /// <summary>Measures the round trip once, if it is not known: the median of five pings, the cost model's first guess.</summary>
+    public async ValueTask PrepareAsync(CancellationToken cancellationToken)
     {
         if (_costs is not null)
         {
@@ -138,8 +146,10 @@ public sealed class TextGenerator : IAsyncDisposable
 
         Array.Sort(pings);
         RttMs = pings[2];
-        _costs = new StepCosts(RttMs + 2, rowMs: 0.5);
+        _costs = FirstCosts(RttMs);
     }
+
+    private static StepCosts FirstCosts(double rttMs) => new(rttMs + 2, rowMs: 0.5);
 
     private static int CommonPrefix(ReadOnlySpan<int> prompt, IReadOnlyList<int> committed)
     {

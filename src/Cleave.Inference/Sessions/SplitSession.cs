@@ -64,6 +64,12 @@ public sealed class SplitSession : IAsyncDisposable
     /// <summary>Steps submitted and not received, prompt chunks included.</summary>
     public int StepsInFlight => _flights.Count;
 
+    /// <summary>
+    /// False once an operation ended halfway (cancelled or failed between two sides): they may disagree about what is committed, and
+    /// the session can only be disposed. Cancelling while an answer is awaited leaves a session intact.
+    /// </summary>
+    public bool IsIntact { get; private set; } = true;
+
     /// <summary>Live rows: sent, neither committed nor dead.</summary>
     public int LiveRows => _head.LiveCount;
 
@@ -201,6 +207,7 @@ public sealed class SplitSession : IAsyncDisposable
         }
 
         await DrainAsync(cancellationToken);
+        IsIntact = false;
         await _middle.TruncateAsync(_keepForMiddle.ToArray(), length, cancellationToken);
         _keepForMiddle.Clear();
         _committedTokens.RemoveRange(length, _committedTokens.Count - length);
@@ -208,6 +215,7 @@ public sealed class SplitSession : IAsyncDisposable
         Require(_head.Truncate(length));
         _tail.Truncate(length, LastCommittedId);
         _live.Clear();
+        IsIntact = true;
     }
 
     /// <inheritdoc />
@@ -244,6 +252,7 @@ public sealed class SplitSession : IAsyncDisposable
             Timings.HeadMs += Stopwatch.GetElapsedTime(started).TotalMilliseconds;
         }
 
+        IsIntact = false;
         if (_keep.Length < _keepForMiddle.Count)
         {
             _keep = new ulong[2 * _keepForMiddle.Count];
@@ -255,6 +264,7 @@ public sealed class SplitSession : IAsyncDisposable
         _nextId += (ulong)count;
         _flights.Enqueue(new Flight(_nextId - (ulong)count, count, isPrefill));
         await _middle.SubmitAsync(keep, _rows.AsMemory(0, count), _hidden.AsMemory(0, floats), cancellationToken);
+        IsIntact = true;
     }
 
     /// <summary>Step 3: one answer. Returns the rows it answered if it was a prompt chunk, 0 otherwise.</summary>
@@ -262,7 +272,18 @@ public sealed class SplitSession : IAsyncDisposable
     {
         Flight flight = _flights.Peek();
         long started = Stopwatch.GetTimestamp();
-        MiddleReply reply = await _middle.ReceiveAsync(cancellationToken);
+        IsIntact = false;
+        MiddleReply reply;
+        try
+        {
+            reply = await _middle.ReceiveAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            IsIntact = true; // the answer is still to come, and is received by whoever asks next
+            throw;
+        }
+
         _flights.Dequeue();
         double waitMs = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
         double workerMs = reply.ComputeMs + reply.QueueMs;
@@ -292,13 +313,13 @@ public sealed class SplitSession : IAsyncDisposable
             _tail.Add(id, parent, reply.Hidden.Span.Slice(i * width, width));
         }
 
-        if (!flight.IsPrefill)
+        if (flight.IsPrefill)
         {
-            return 0;
+            await CommitPrefillAsync(reply.RowIds, cancellationToken);
         }
 
-        await CommitPrefillAsync(reply.RowIds, cancellationToken);
-        return flight.Count;
+        IsIntact = true;
+        return flight.IsPrefill ? flight.Count : 0;
     }
 
     private async ValueTask CommitPrefillAsync(ReadOnlyMemory<ulong> ids, CancellationToken cancellationToken)
