@@ -21,12 +21,13 @@ internal struct GgufCursor(MappedFile file, long offset)
     public ulong ReadUInt64(string what) => BinaryPrimitives.ReadUInt64LittleEndian(Take(8, what));
 
     /// <summary>A count of things of at least <paramref name="minimumBytes"/> each.</summary>
+    /// <remarks>Called for every token of a vocabulary, so <paramref name="what"/> must not be composed for each call.</remarks>
     public long ReadCount(long minimumBytes, string what)
     {
         ulong count = ReadUInt64(what);
         return count <= (ulong)(Remaining / minimumBytes)
             ? (long)count
-            : throw Fail($"{what} is {count}, but only {Remaining} bytes are left in the file");
+            : throw Fail($"{what}: length or count {count}, but only {Remaining} bytes are left in the file");
     }
 
     public void Skip(long bytes, string what)
@@ -36,11 +37,11 @@ internal struct GgufCursor(MappedFile file, long offset)
     }
 
     /// <summary>Steps over a string without reading it.</summary>
-    public void SkipString(string what) => Skip(ReadCount(1, $"length of {what}"), what);
+    public void SkipString(string what) => Skip(ReadCount(1, what), what);
 
     public string ReadString(int maxBytes, string what)
     {
-        long length = ReadCount(1, $"length of {what}");
+        long length = ReadCount(1, what);
         if (length > maxBytes)
         {
             throw Fail($"{what} is {length} bytes long; at most {maxBytes} are accepted");

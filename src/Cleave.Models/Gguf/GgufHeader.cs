@@ -79,7 +79,7 @@ internal sealed class GgufHeader
                 }
 
                 int width = GgufMetadata.Width(elementType);
-                elements = cursor.ReadCount(width == 0 ? 8 : width, $"length of '{key}'");
+                elements = cursor.ReadCount(width == 0 ? 8 : width, $"value of '{key}'");
             }
 
             long offset = cursor.Offset;

@@ -108,10 +108,11 @@ public sealed class GgufMetadata
         }
 
         var cursor = new GgufCursor(_file, entry.Offset);
+        string what = $"an element of '{key}'";
         var values = new string[entry.Count];
         for (int i = 0; i < values.Length; i++)
         {
-            values[i] = cursor.ReadString(MaxStringBytes, $"element {i} of '{key}'");
+            values[i] = cursor.ReadString(MaxStringBytes, what);
         }
 
         return values;
