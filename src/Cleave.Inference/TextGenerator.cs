@@ -37,6 +37,9 @@ public sealed class TextGenerator : IAsyncDisposable
     /// <summary>Round-trip time measured by ping before the first generation, in milliseconds.</summary>
     public double RttMs { get; private set; }
 
+    /// <summary>Decoding round trips of the generation under way, or of the last one; those of tokens already handed out are in it.</summary>
+    public IReadOnlyList<StepRecord> Steps { get; private set; } = [];
+
     /// <summary>What the last generation took; complete once its stream has ended.</summary>
     public GenerationStatistics? Statistics { get; private set; }
 
@@ -62,6 +65,7 @@ public sealed class TextGenerator : IAsyncDisposable
         history.AddPrompt(prompt.Span);
         var sampler = new Sampler(options.Sampling, _session.Model.Tokenizer.VocabularySize);
         var decoder = new TreeDecoder(_session, _drafter, sampler, history, _costs!, options.Decoding, options.Mask, options.Observer);
+        Steps = decoder.Steps;
         double firstMs = 0;
         double lastMs = 0;
         int tokens = 0;
