@@ -26,6 +26,9 @@ public sealed class AttentionPlan
     /// <summary>Longest history of any row, in positions.</summary>
     public int MaxLength { get; private set; }
 
+    /// <summary>Changes with the contents, so that a device can keep its copy of a plan it has seen.</summary>
+    public long Revision { get; private set; }
+
     /// <summary>Empties the plan and keeps its storage.</summary>
     public void Clear()
     {
@@ -33,11 +36,13 @@ public sealed class AttentionPlan
         _tables.Clear();
         _tails.Clear();
         MaxLength = 0;
+        Revision++;
     }
 
     /// <summary>Adds a session's slot table (slots of committed positions 0, 1, ...) and returns its offset.</summary>
     public int AddTable(ReadOnlySpan<int> slots)
     {
+        Revision++;
         int offset = _tables.Count;
         _tables.AddRange(slots);
         return offset;
@@ -47,6 +52,7 @@ public sealed class AttentionPlan
     public void AddRow(int tableOffset, int prefixLength, ReadOnlySpan<int> tail)
     {
         ArgumentOutOfRangeException.ThrowIfZero(tail.Length);
+        Revision++;
         int position = prefixLength + tail.Length - 1;
         _rows.Add(new AttentionRow(position, tail[^1], tableOffset, prefixLength, _tails.Count));
         _tails.AddRange(tail);

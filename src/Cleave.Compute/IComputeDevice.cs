@@ -26,6 +26,9 @@ public interface IComputeDevice : IDisposable
     /// </summary>
     DeviceWeight LoadWeight(IReadOnlyList<TensorData> stacked);
 
+    /// <summary>Makes a weight that is only gathered from; a device with little memory may leave it on the host.</summary>
+    DeviceWeight LoadEmbedding(TensorData embedding) => LoadWeight([embedding]);
+
     /// <summary>Uploads a vector of F32, F16 or BF16 as float32 [1, length], adding <paramref name="offset"/> to each number.</summary>
     DeviceTensor LoadVector(TensorData vector, float offset = 0);
 
@@ -51,6 +54,16 @@ public interface IComputeDevice : IDisposable
     void MatMul(DeviceTensor x, DeviceWeight weight, DeviceTensor? bias, DeviceTensor y, int rows);
 
     /// <summary>
+    /// residual += scale · (x·Wᵀ + bias): a projection that joins the residual stream, in one pass where the device has it.
+    /// <paramref name="scratch"/> [rows, outputs] may be used for the product; its contents are undefined afterwards.
+    /// </summary>
+    void MatMulAdd(DeviceTensor x, DeviceWeight weight, DeviceTensor? bias, DeviceTensor scratch, float scale, DeviceTensor residual, int rows)
+    {
+        MatMul(x, weight, bias, scratch, rows);
+        Add(residual, scratch, scale, rows);
+    }
+
+    /// <summary>
     /// Root-mean-square norm of each of <paramref name="groups"/> equal column groups of each row, times
     /// <paramref name="weight"/> (length ColumnCount / groups, or ColumnCount). In place when y is x.
     /// </summary>
@@ -61,6 +74,18 @@ public interface IComputeDevice : IDisposable
 
     /// <summary>Writes keys and values [rows, kvHeads * headDim] of the plan's rows to their slots.</summary>
     void StoreKv(DeviceTensor keys, DeviceTensor values, KvArena arena, int layer, AttentionPlan plan);
+
+    /// <summary>
+    /// <see cref="Rope"/> of queries and keys, then <see cref="StoreKv"/>, in one pass where the device has it. The keys tensor's own
+    /// contents are undefined afterwards.
+    /// </summary>
+    void RopeAndStore(
+        DeviceTensor queries, DeviceTensor keys, DeviceTensor values, int headDim, RopeTable table, KvArena arena, int layer, AttentionPlan plan)
+    {
+        Rope(queries, headDim, table, plan);
+        Rope(keys, headDim, table, plan);
+        StoreKv(keys, values, arena, layer, plan);
+    }
 
     /// <summary>
     /// Grouped-query attention of each row over its own history. q, y: [rows, heads * headDim]. Iterates over positions

@@ -78,23 +78,38 @@ internal sealed class DecoderLayer : IDisposable
 
         if (_rope is not null)
         {
-            device.Rope(scratch.Query, _config.HeadDim, _rope, plan);
-            device.Rope(scratch.Key, _config.HeadDim, _rope, plan);
+            device.RopeAndStore(scratch.Query, scratch.Key, scratch.Value, _config.HeadDim, _rope, arena, arenaLayer, plan);
         }
-
-        device.StoreKv(scratch.Key, scratch.Value, arena, arenaLayer, plan);
+        else
+        {
+            device.StoreKv(scratch.Key, scratch.Value, arena, arenaLayer, plan);
+        }
 
         // 3. Attention.
         device.Attention(scratch.Query, arena, arenaLayer, plan, _shape, scratch.Attended);
-        _attentionOutput.Run(device, scratch.Attended, scratch.Branch, rows);
 
-        // 4. Residual.
-        Join(device, hidden, _attentionPostNorm, scratch, rows);
+        // 4. Its projection, into the residual stream.
+        if (_attentionPostNorm is null)
+        {
+            _attentionOutput.RunAdd(device, scratch.Attended, scratch.Branch, _config.ResidualScale, hidden, rows);
+        }
+        else
+        {
+            _attentionOutput.Run(device, scratch.Attended, scratch.Branch, rows);
+            Join(device, hidden, _attentionPostNorm, scratch, rows);
+        }
 
         // 5. Feed-forward.
         input = Normed(device, hidden, _feedForwardNorm, scratch, rows);
-        _feedForward.Run(device, input, scratch.Branch, rows, scratch);
-        Join(device, hidden, _feedForwardPostNorm, scratch, rows);
+        if (_feedForwardPostNorm is null && !ReferenceEquals(input, hidden))
+        {
+            _feedForward.RunAdd(device, input, scratch.Branch, _config.ResidualScale, hidden, rows, scratch);
+        }
+        else
+        {
+            _feedForward.Run(device, input, scratch.Branch, rows, scratch);
+            Join(device, hidden, _feedForwardPostNorm, scratch, rows);
+        }
     }
 
     public void Dispose()

@@ -11,6 +11,13 @@ internal abstract class FeedForward : IDisposable
 
     public abstract void Run(IComputeDevice device, DeviceTensor x, DeviceTensor y, int rows, LayerScratch scratch);
 
+    /// <summary>hidden += scale · (feed-forward of x); <paramref name="branch"/> is scratch.</summary>
+    public virtual void RunAdd(IComputeDevice device, DeviceTensor x, DeviceTensor branch, float scale, DeviceTensor hidden, int rows, LayerScratch scratch)
+    {
+        Run(device, x, branch, rows, scratch);
+        device.Add(hidden, branch, scale, rows);
+    }
+
     public abstract void Dispose();
 }
 
@@ -39,6 +46,13 @@ internal sealed class DenseFeedForward : FeedForward
         _gateUp.Run(device, x, scratch.GateUp, rows);
         device.GatedActivation(scratch.Gate, scratch.Up, _config.Activation, scratch.Gate, rows);
         _down.Run(device, scratch.Gate, y, rows);
+    }
+
+    public override void RunAdd(IComputeDevice device, DeviceTensor x, DeviceTensor branch, float scale, DeviceTensor hidden, int rows, LayerScratch scratch)
+    {
+        _gateUp.Run(device, x, scratch.GateUp, rows);
+        device.GatedActivation(scratch.Gate, scratch.Up, _config.Activation, scratch.Gate, rows);
+        _down.RunAdd(device, scratch.Gate, branch, scale, hidden, rows);
     }
 
     public override void Dispose()

@@ -46,6 +46,19 @@ internal sealed class Projection : IDisposable
         }
     }
 
+    /// <summary>residual += scale · (x · Wᵀ + bias); <paramref name="scratch"/> is the device's to use.</summary>
+    public void RunAdd(IComputeDevice device, DeviceTensor x, DeviceTensor scratch, float scale, DeviceTensor residual, int rows)
+    {
+        if (_parts.Count == 1)
+        {
+            device.MatMulAdd(x, _parts[0].Weight, _parts[0].Bias, scratch, scale, residual, rows);
+            return;
+        }
+
+        Run(device, x, scratch, rows);
+        device.Add(residual, scratch, scale, rows);
+    }
+
     public void Dispose()
     {
         foreach ((DeviceWeight weight, DeviceTensor? bias, _) in _parts)

@@ -45,7 +45,12 @@ public static class ActivationCodec
     public static bool TryEncode(WireType type, ReadOnlySpan<float> activations, int hiddenSize, Span<byte> payload, out int badRow)
     {
         int rowBytes = RowBytes(type, hiddenSize);
-        int rows = CheckLengths(activations.Length, payload.Length, hiddenSize, rowBytes);
+        int rows = WholeRows(activations.Length, hiddenSize);
+        if (payload.Length != (long)rows * rowBytes)
+        {
+            throw new ArgumentException($"{rows} rows of hidden size {hiddenSize} take {(long)rows * rowBytes} bytes, not {payload.Length}.", nameof(payload));
+        }
+
         for (badRow = 0; badRow < rows; badRow++)
         {
             ReadOnlySpan<float> row = activations.Slice(badRow * hiddenSize, hiddenSize);
@@ -81,12 +86,19 @@ public static class ActivationCodec
     /// <param name="payload">Rows x <see cref="RowBytes"/> bytes.</param>
     /// <param name="hiddenSize">Numbers per row.</param>
     /// <param name="activations">Receives [rows, hiddenSize].</param>
-    /// <param name="badRow">On false, the first row with a number (or scale) that is not finite; the activations are then undefined.</param>
-    /// <exception cref="ArgumentException">Lengths disagree: a caller checks a peer's payload length first.</exception>
+    /// <param name="badRow">On false, the first row with a number (or scale) that is not finite, or -1 when the payload's length is not that of the activations; the activations are then undefined.</param>
+    /// <exception cref="ArgumentException">The activations are not whole rows.</exception>
     public static bool TryDecode(WireType type, ReadOnlySpan<byte> payload, int hiddenSize, Span<float> activations, out int badRow)
     {
         int rowBytes = RowBytes(type, hiddenSize);
-        int rows = CheckLengths(activations.Length, payload.Length, hiddenSize, rowBytes);
+        int rows = WholeRows(activations.Length, hiddenSize);
+        if (payload.Length != (long)rows * rowBytes)
+        {
+            // A peer's payload: wrong, not a bug of ours.
+            badRow = -1;
+            return false;
+        }
+
         for (badRow = 0; badRow < rows; badRow++)
         {
             ReadOnlySpan<byte> bytes = payload.Slice(badRow * rowBytes, rowBytes);
@@ -120,20 +132,16 @@ public static class ActivationCodec
         return true;
     }
 
-    private static int CheckLengths(int activations, int payload, int hiddenSize, int rowBytes)
+    private static int WholeRows(int activations, int hiddenSize)
     {
         if (!BitConverter.IsLittleEndian)
         {
             throw new PlatformNotSupportedException("Activations are little-endian on the wire and this machine is not.");
         }
 
-        int rows = activations / hiddenSize;
-        if (activations % hiddenSize != 0 || payload != (long)rows * rowBytes)
-        {
-            throw new ArgumentException($"{activations} activations of hidden size {hiddenSize} take {(long)rows * rowBytes} bytes, not {payload}.");
-        }
-
-        return rows;
+        return activations % hiddenSize == 0
+            ? activations / hiddenSize
+            : throw new ArgumentException($"{activations} activations are not whole rows of {hiddenSize}.", nameof(activations));
     }
 
     /// <summary>Largest magnitude of a row; false when a number is not finite. The maximum does not depend on the order.</summary>

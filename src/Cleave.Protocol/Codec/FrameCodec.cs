@@ -43,10 +43,14 @@ public static class FrameCodec
     /// <summary>Bytes of a session id and of a resume secret.</summary>
     public const int SecretBytes = 16;
 
+    /// <summary>Bytes of a step frame before its lists.</summary>
+    public const int StepHeaderBytes = 32;
+
+    /// <summary>Bytes of a step's row without its payload.</summary>
+    public const int StepRowBytes = 17;
+
     internal const int OpenBytes = 24;
     internal const int ResumeBytes = 40;
-    internal const int StepHeaderBytes = 32;
-    internal const int StepRowBytes = 17;
     internal const int OpenedBytes = 56;
     internal const int RowsHeaderBytes = 32;
     internal const int ErrorHeaderBytes = 18;

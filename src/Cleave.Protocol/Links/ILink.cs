@@ -16,7 +16,10 @@ public interface ILink : IAsyncDisposable
     ValueTask<ILinkStream> OpenStreamAsync(CancellationToken cancellationToken);
 }
 
-/// <summary>An ordered stream of frames both ways. One sender and one receiver at a time.</summary>
+/// <summary>
+/// An ordered stream of frames both ways. One sender and one receiver at a time. A cancelled send or receive may leave the
+/// stream broken: open another one and resume. Received frames own their memory.
+/// </summary>
 public interface ILinkStream : IAsyncDisposable
 {
     /// <summary>Bytes sent and received in frames so far.</summary>

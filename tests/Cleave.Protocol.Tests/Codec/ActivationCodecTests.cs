@@ -168,10 +168,13 @@ public sealed class ActivationCodecTests
     }
 
     [Fact]
-    public void Lengths_that_disagree_throw()
+    public void A_payload_of_the_wrong_length_is_refused_and_a_bug_throws()
     {
-        Assert.Throws<ArgumentException>(() => ActivationCodec.TryDecode(WireType.F32, new byte[15], 4, new float[4], out _));
-        Assert.Throws<ArgumentException>(() => ActivationCodec.TryEncode(WireType.F16, new float[5], 4, new byte[8], out _));
+        Assert.False(ActivationCodec.TryDecode(WireType.F32, new byte[15], 4, new float[4], out int badRow));
+        Assert.Equal(-1, badRow);
+        Assert.False(ActivationCodec.TryDecode(WireType.F32, new byte[32], 4, new float[4], out _));
+        Assert.Throws<ArgumentException>(() => ActivationCodec.TryDecode(WireType.F32, new byte[16], 4, new float[5], out _));
+        Assert.Throws<ArgumentException>(() => ActivationCodec.TryEncode(WireType.F16, new float[4], 4, new byte[7], out _));
     }
 
     private static string Encode(WireType type, float[] rows, int hiddenSize)

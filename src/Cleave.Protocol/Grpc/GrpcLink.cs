@@ -1,0 +1,182 @@
+using System.Net;
+using System.Net.Sockets;
+using Cleave.Protocol.Codec;
+using Cleave.Protocol.Links;
+using Cleave.Protocol.Pairing;
+using Grpc.Core;
+using Grpc.Net.Client;
+
+namespace Cleave.Protocol.Grpc;
+
+/// <summary>
+/// A link to a worker over HTTP/2 and TLS 1.3:
+/// <list type="number">
+/// <item>connect (TCP_NODELAY), within the connect timeout;</item>
+/// <item>handshake; the worker's key is compared with the pairing link's fingerprint;</item>
+/// <item>only then calls are sent, each with the token.</item>
+/// </list>
+/// One connection carries all streams; after a loss the next call connects again.
+/// </summary>
+public sealed class GrpcLink : ILink
+{
+    private readonly PairingLink _pairing;
+    private readonly GrpcLinkOptions _options;
+    private readonly PinnedHandshake _handshake;
+    private readonly SocketsHttpHandler _handler;
+    private readonly GrpcChannel _channel;
+    private readonly CallInvoker _invoker;
+    private readonly Metadata _token;
+
+    public GrpcLink(PairingLink pairing, GrpcLinkOptions? options = null)
+    {
+        _pairing = pairing;
+        _options = options ?? new GrpcLinkOptions();
+        _handshake = new PinnedHandshake(pairing);
+        _token = new Metadata { { WorkerMethods.TokenKey, WorkerMethods.TokenScheme + pairing.Token } };
+        _handler = new SocketsHttpHandler
+        {
+            ConnectTimeout = _options.ConnectTimeout,
+            ConnectCallback = ConnectAsync,
+            SslOptions = _handshake.Options(),
+            InitialHttp2StreamWindowSize = WorkerMethods.StreamWindowBytes,
+            KeepAlivePingDelay = _options.KeepAliveDelay,
+            KeepAlivePingTimeout = _options.KeepAliveTimeout,
+            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+            PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
+            EnableMultipleHttp2Connections = false,
+            UseProxy = false,
+            UseCookies = false,
+            AllowAutoRedirect = false,
+        };
+        _channel = GrpcChannel.ForAddress(
+            "https://" + pairing.Address,
+            new GrpcChannelOptions
+            {
+                HttpHandler = _handler,
+                DisposeHttpClient = true,
+                MaxReceiveMessageSize = _options.MaxReceiveBytes,
+                MaxSendMessageSize = null,
+                CompressionProviders = [],
+                ThrowOperationCanceledOnCancellation = true,
+            });
+        _invoker = _channel.CreateCallInvoker();
+    }
+
+    /// <inheritdoc />
+    public string Name => _pairing.Address;
+
+    /// <inheritdoc />
+    public async ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken)
+    {
+        using var timeout = new CancellationTokenSource(_options.DescribeTimeout, _options.TimeProvider);
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        byte[] json;
+        try
+        {
+            using AsyncUnaryCall<byte[]> call = _invoker.AsyncUnaryCall(WorkerMethods.Describe, null, new CallOptions(_token, cancellationToken: linked.Token), []);
+            json = await call.ResponseAsync.ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new WireException(new WireError(WireErrorCode.TimedOut, $"The worker at {Name} did not answer within {_options.DescribeTimeout.TotalSeconds:0.###} s."));
+        }
+        catch (RpcException e)
+        {
+            throw Translate(e);
+        }
+
+        return DescriptionCodec.TryRead(json, out WorkerDescription? description, out WireError? error)
+            ? description!
+            : throw new WireException(error!);
+    }
+
+    /// <inheritdoc />
+    public ValueTask<ILinkStream> OpenStreamAsync(CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        return ValueTask.FromResult<ILinkStream>(new GrpcLinkStream(this, _invoker, _token));
+    }
+
+    /// <inheritdoc />
+    public ValueTask DisposeAsync()
+    {
+        _channel.Dispose();
+        _handler.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>What a failed call means, in words that name the remedy.</summary>
+    internal WireException Translate(RpcException e)
+    {
+        // The peer's own words are shown only after they were made printable.
+        string detail = PrintableText.Clean(e.Status.Detail.Length <= 512 ? e.Status.Detail : e.Status.Detail[..512]);
+        WireError error = e.StatusCode switch
+        {
+            StatusCode.Unauthenticated => new WireError(
+                WireErrorCode.Unauthorized,
+                $"The worker at {Name} does not know this token: it was revoked, or the pairing link is from before the worker's tokens were renewed.",
+                SessionSurvives: false),
+            StatusCode.ResourceExhausted when HasServerStatus(e) => new WireError(WireErrorCode.QuotaExceeded, $"The worker at {Name} refused: {detail}", RetryAfterMs: 1000),
+            StatusCode.ResourceExhausted => new WireError(WireErrorCode.TooLarge, $"The worker at {Name} sent a frame over {_options.MaxReceiveBytes} bytes.", SessionSurvives: false),
+            StatusCode.Unimplemented => new WireError(WireErrorCode.UnsupportedVersion, $"What listens at {Name} is no cleave worker.", SessionSurvives: false),
+            _ => TranslateTransport(e, detail),
+        };
+        return new WireException(error, e);
+    }
+
+    private static bool HasServerStatus(RpcException e) => e.Status.DebugException is null && !e.Status.Detail.StartsWith("Received message exceeds", StringComparison.Ordinal);
+
+    private WireError TranslateTransport(RpcException e, string detail)
+    {
+        for (Exception? cause = e.Status.DebugException; cause is not null; cause = cause.InnerException)
+        {
+            switch (cause)
+            {
+                case System.Security.Authentication.AuthenticationException when _handshake.Problem is { } problem:
+                    return new WireError(WireErrorCode.WrongFingerprint, problem, SessionSurvives: false);
+                case System.Security.Authentication.AuthenticationException:
+                    return new WireError(WireErrorCode.Unreachable, $"The TLS 1.3 handshake with {Name} failed: {PrintableText.Clean(cause.Message)}");
+                case SocketException { SocketErrorCode: SocketError.ConnectionRefused }:
+                    return new WireError(WireErrorCode.Unreachable, $"Nothing listens at {Name}: is the worker running, and is its port reachable?");
+                case SocketException { SocketErrorCode: SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData }:
+                    return new WireError(WireErrorCode.Unreachable, $"The name {_pairing.Host} does not resolve to an address.");
+                case SocketException socket when e.StatusCode == StatusCode.Unavailable && cause.InnerException is null && !IsEstablished(e):
+                    return new WireError(WireErrorCode.Unreachable, $"Cannot connect to {Name}: {socket.SocketErrorCode}.");
+                case TimeoutException or TaskCanceledException or OperationCanceledException:
+                    return new WireError(WireErrorCode.TimedOut, $"The worker at {Name} could not be reached within {_options.ConnectTimeout.TotalSeconds:0.###} s.");
+            }
+        }
+
+        return new WireError(WireErrorCode.LinkLost, $"The link to {Name} was lost ({e.StatusCode}: {detail}).");
+    }
+
+    // A socket error inside an HTTP/2 read is a lost link; outside of one the connection never was.
+    private static bool IsEstablished(RpcException e)
+    {
+        for (Exception? cause = e.Status.DebugException; cause is not null; cause = cause.InnerException)
+        {
+            if (cause is IOException)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            // The pairing link's own host: an IPv6 literal reaches the socket without its brackets.
+            await socket.ConnectAsync(new DnsEndPoint(_pairing.Host, _pairing.Port), cancellationToken).ConfigureAwait(false);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+}

@@ -1,0 +1,23 @@
+namespace Cleave.Protocol.Grpc;
+
+/// <summary>Times and bounds of a <see cref="GrpcLink"/>.</summary>
+public sealed class GrpcLinkOptions
+{
+    /// <summary>TCP connect and TLS handshake together.</summary>
+    public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>Answer to Describe, connecting included.</summary>
+    public TimeSpan DescribeTimeout { get; set; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>HTTP/2 ping after this long without traffic, so that a dead path is noticed.</summary>
+    public TimeSpan KeepAliveDelay { get; set; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>The connection is lost when a ping is not answered for this long.</summary>
+    public TimeSpan KeepAliveTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Largest frame taken from the worker; larger claims are refused before anything is read.</summary>
+    public int MaxReceiveBytes { get; set; } = 64 << 20;
+
+    /// <summary>Clock of the timeouts above that this link keeps itself (Describe).</summary>
+    public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
+}

@@ -1,0 +1,115 @@
+using Cleave.Protocol.Codec;
+using Cleave.Protocol.Frames;
+using Cleave.Protocol.Links;
+using Grpc.Core;
+
+namespace Cleave.Protocol.Grpc;
+
+/// <summary>One Session call.</summary>
+internal sealed class GrpcLinkStream : ILinkStream
+{
+    private readonly GrpcLink _link;
+    private readonly CancellationTokenSource _gone = new();
+    private readonly AsyncDuplexStreamingCall<ClientFrame, byte[]> _call;
+    private long _bytesSent;
+    private long _bytesReceived;
+    private bool _disposed;
+
+    public GrpcLinkStream(GrpcLink link, CallInvoker invoker, Metadata token)
+    {
+        _link = link;
+        _call = invoker.AsyncDuplexStreamingCall(WorkerMethods.ClientSession, null, new CallOptions(token, cancellationToken: _gone.Token));
+    }
+
+    public long BytesSent => Volatile.Read(ref _bytesSent);
+
+    public long BytesReceived => Volatile.Read(ref _bytesReceived);
+
+    public async ValueTask SendAsync(ClientFrame frame, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _call.RequestStream.WriteAsync(frame, cancellationToken).ConfigureAwait(false);
+        }
+        catch (RpcException e)
+        {
+            throw _link.Translate(e);
+        }
+        catch (InvalidOperationException e)
+        {
+            // The call had already ended.
+            throw Ended(e);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw Ended(e);
+        }
+
+        Interlocked.Add(ref _bytesSent, FrameCodec.Size(frame));
+    }
+
+    public async ValueTask<WorkerFrame?> ReceiveAsync(CancellationToken cancellationToken)
+    {
+        byte[] bytes;
+        try
+        {
+            if (!await _call.ResponseStream.MoveNext(cancellationToken).ConfigureAwait(false))
+            {
+                return null;
+            }
+
+            bytes = _call.ResponseStream.Current;
+        }
+        catch (RpcException e)
+        {
+            throw _link.Translate(e);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw Ended(e);
+        }
+
+        Interlocked.Add(ref _bytesReceived, bytes.Length);
+        return FrameCodec.TryRead(bytes, out WorkerFrame? frame, out WireError? error) ? frame : throw new WireException(error!);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
+        try
+        {
+            // Lets what was sent last (a close frame) go out before the call is reset.
+            await _call.RequestStream.CompleteAsync().ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is RpcException or InvalidOperationException or OperationCanceledException)
+        {
+            // Already ended: nothing to complete.
+        }
+
+        await _gone.CancelAsync().ConfigureAwait(false);
+        _call.Dispose();
+        _gone.Dispose();
+    }
+
+    private WireException Ended(Exception inner)
+    {
+        Status status;
+        try
+        {
+            status = _call.GetStatus();
+        }
+        catch (InvalidOperationException)
+        {
+            return new WireException(new WireError(WireErrorCode.LinkLost, $"The stream to {_link.Name} has ended."), inner);
+        }
+
+        return status.StatusCode == StatusCode.OK
+            ? new WireException(new WireError(WireErrorCode.LinkLost, $"The worker at {_link.Name} ended the stream."), inner)
+            : _link.Translate(new RpcException(status));
+    }
+}

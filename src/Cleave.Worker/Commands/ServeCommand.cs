@@ -1,0 +1,130 @@
+using System.CommandLine;
+using System.Net;
+using Cleave.Models;
+using Cleave.Protocol.Pairing;
+
+namespace Cleave.Worker.Commands;
+
+/// <summary>The root command: serve.</summary>
+internal static class ServeCommand
+{
+    private const int DefaultKvTokens = 32_768;
+
+    public static void AddTo(RootCommand root)
+    {
+        var model = new Option<FileInfo?>("--model") { Description = "Model file (.gguf); a middle-only export is enough" };
+        var layers = new Option<LayerRange?>("--layers")
+        {
+            Description = "Layers to run, a up to but not including b: a..b (default: all in the file)",
+            CustomParser = result =>
+            {
+                if (LayerRange.TryParse(result.Tokens[0].Value, out LayerRange range) && range.Count > 0)
+                {
+                    return range;
+                }
+
+                result.AddError($"'{result.Tokens[0].Value}' is no range of layers: write a..b, such as 2..10 for layers 2 to 9.");
+                return null;
+            },
+        };
+        var listen = new Option<IPEndPoint>("--listen")
+        {
+            Description = "Address and port to listen on; * is every interface, port 0 a free one",
+            DefaultValueFactory = _ => new IPEndPoint(IPAddress.Loopback, 7707),
+            CustomParser = result =>
+            {
+                if (ServeOptions.TryParseListen(result.Tokens[0].Value, out IPEndPoint? endPoint, out string? problem))
+                {
+                    return endPoint!;
+                }
+
+                result.AddError(problem!);
+                return null!;
+            },
+        };
+        var advertise = new Option<(string Host, int Port)?>("--advertise")
+        {
+            Description = "host:port that clients reach this worker at, for the pairing link; port 0 is the port listened on",
+            CustomParser = result =>
+            {
+                if (PairingLink.TrySplitAddress(result.Tokens[0].Value, out string host, out int port, out string? problem, allowAnyPort: true))
+                {
+                    return (host, port);
+                }
+
+                result.AddError(problem!);
+                return null;
+            },
+        };
+        Option<int> kvTokens = Positive("--kv-tokens", "KV tokens of all sessions together: the hard cap on cache memory", DefaultKvTokens);
+        var threads = new Option<int?>("--threads") { Description = "Threads to compute with (default: the physical processors)" };
+        Option<DirectoryInfo> keyDirectory = KeyDirectory.CreateOption();
+        var linkFile = new Option<FileInfo?>("--link-file") { Description = "Write the pairing link to this file, readable by its owner alone, instead of printing it" };
+        var ephemeral = new Option<bool>("--ephemeral") { Description = "A key and token for this run only; nothing is stored" };
+        var newToken = new Option<bool>("--new-token") { Description = "Give the default tenant a new token; links printed before are then void" };
+        var exitWithParent = new Option<bool>("--exit-with-parent") { Description = "Stop when standard input ends" };
+        var child = new Option<bool>("--child") { Description = "Same as --ephemeral --exit-with-parent" };
+        var idle = new Option<double>("--idle-minutes") { Description = "Close sessions idle for this long", DefaultValueFactory = _ => 30 };
+        idle.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<double>() is not (> 0 and <= 100_000))
+            {
+                result.AddError("--idle-minutes must be above 0 and at most 100000.");
+            }
+        });
+        Option<int> sessions = Positive("--max-sessions", "Sessions at once, over all tenants", new ServingLimits().MaxSessions);
+        Option<int> rows = Positive("--max-rows", "Rows per step and per forward pass", new ServingLimits().MaxRowsPerStep, most: 65_536);
+        var verbose = new Option<bool>("--verbose") { Description = "Log what happens to sessions and connections, on standard error" };
+        foreach (Option option in (Option[])[model, layers, listen, advertise, kvTokens, threads, keyDirectory, linkFile, ephemeral, newToken, exitWithParent, child, idle, sessions, rows, verbose])
+        {
+            root.Options.Add(option);
+        }
+
+        root.SetAction((parsed, cancellationToken) =>
+        {
+            if (parsed.GetValue(model) is not { } file)
+            {
+                Console.Error.WriteLine("--model FILE is needed. See --help.");
+                return Task.FromResult(1);
+            }
+
+            return WorkerHost.RunAsync(
+                new ServeOptions
+                {
+                    Model = file,
+                    Layers = parsed.GetValue(layers),
+                    Listen = parsed.GetValue(listen)!,
+                    Advertise = parsed.GetValue(advertise),
+                    KvTokens = parsed.GetValue(kvTokens),
+                    Threads = parsed.GetValue(threads),
+                    KeyDirectory = parsed.GetValue(keyDirectory)!,
+                    LinkFile = parsed.GetValue(linkFile),
+                    Ephemeral = parsed.GetValue(ephemeral) || parsed.GetValue(child),
+                    NewToken = parsed.GetValue(newToken),
+                    ExitWithParent = parsed.GetValue(exitWithParent) || parsed.GetValue(child),
+                    Verbose = parsed.GetValue(verbose),
+                    Limits = new ServingLimits
+                    {
+                        MaxSessions = parsed.GetValue(sessions),
+                        MaxRowsPerStep = parsed.GetValue(rows),
+                        MaxRowsPerPass = parsed.GetValue(rows),
+                        IdleTimeout = TimeSpan.FromMinutes(parsed.GetValue(idle)),
+                    },
+                },
+                cancellationToken);
+        });
+    }
+
+    private static Option<int> Positive(string name, string description, int value, int most = int.MaxValue)
+    {
+        var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => value };
+        option.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() is int given && (given < 1 || given > most))
+            {
+                result.AddError($"{name} must be from 1 to {most}, not {given}.");
+            }
+        });
+        return option;
+    }
+}

@@ -1,0 +1,61 @@
+using System.Net;
+using Cleave.Models;
+using Cleave.Protocol.Pairing;
+
+namespace Cleave.Worker.Commands;
+
+/// <summary>What the command line asked of a worker, checked.</summary>
+internal sealed record ServeOptions
+{
+    public required FileInfo Model { get; init; }
+
+    public LayerRange? Layers { get; init; }
+
+    public required IPEndPoint Listen { get; init; }
+
+    /// <summary>Host and port for the pairing link when they are not those listened on; port 0 means the one listened on.</summary>
+    public (string Host, int Port)? Advertise { get; init; }
+
+    public int KvTokens { get; init; }
+
+    public int? Threads { get; init; }
+
+    public required DirectoryInfo KeyDirectory { get; init; }
+
+    public FileInfo? LinkFile { get; init; }
+
+    public bool Ephemeral { get; init; }
+
+    public bool NewToken { get; init; }
+
+    public bool ExitWithParent { get; init; }
+
+    public bool Verbose { get; init; }
+
+    public required ServingLimits Limits { get; init; }
+
+    /// <summary>Reads "host:port" of an address to listen on: an IP address, "localhost", or "*" for every interface.</summary>
+    public static bool TryParseListen(string text, out IPEndPoint? endPoint, out string? problem)
+    {
+        endPoint = null;
+        if (text.StartsWith("*:", StringComparison.Ordinal))
+        {
+            text = "[::]" + text[1..];
+        }
+
+        if (!PairingLink.TrySplitAddress(text, out string host, out int port, out problem, allowAnyPort: true))
+        {
+            return false;
+        }
+
+        IPAddress? address = host == "localhost" ? IPAddress.Loopback : IPAddress.TryParse(host, out IPAddress? parsed) ? parsed : null;
+        if (address is null)
+        {
+            problem = $"'{host}' is no address of this machine: give an IP address, localhost, or * for every interface.";
+            return false;
+        }
+
+        endPoint = new IPEndPoint(address, port);
+        return true;
+    }
+}

@@ -1,0 +1,40 @@
+using Cleave.Protocol;
+
+namespace Cleave.Worker.Diagnostics;
+
+/// <summary>Every event of a worker that is logged. Sizes, counts and names only: activations, ids and tokens have no place here.</summary>
+internal static partial class WorkerLog
+{
+    [LoggerMessage(1, LogLevel.Information, "Session {Session} of tenant {Tenant} opened: {WireType}, up to {MaxKvTokens} KV tokens")]
+    public static partial void SessionOpened(ILogger logger, long session, string tenant, WireType wireType, int maxKvTokens);
+
+    [LoggerMessage(2, LogLevel.Information, "Session {Session} forked from {Original}, {Tokens} KV tokens shared")]
+    public static partial void SessionForked(ILogger logger, long session, long original, int tokens);
+
+    [LoggerMessage(3, LogLevel.Information, "Session {Session} resumed by tenant {Tenant} after reply {LastReceivedSeq}")]
+    public static partial void SessionResumed(ILogger logger, long session, string tenant, ulong lastReceivedSeq);
+
+    [LoggerMessage(4, LogLevel.Information, "Session {Session} of tenant {Tenant} closed: {Reason}")]
+    public static partial void SessionClosed(ILogger logger, long session, string tenant, WireErrorCode reason);
+
+    [LoggerMessage(5, LogLevel.Information, "Session {Session} of tenant {Tenant} lost its stream; it can be resumed")]
+    public static partial void StreamLost(ILogger logger, long session, string tenant);
+
+    [LoggerMessage(6, LogLevel.Warning, "Stream of tenant {Tenant} refused: {Code}: {Problem}")]
+    public static partial void StreamRefused(ILogger logger, string tenant, WireErrorCode code, string problem);
+
+    [LoggerMessage(7, LogLevel.Error, "A pass of {Frames} frames and {Rows} rows failed")]
+    public static partial void PassFailed(ILogger logger, Exception exception, int frames, int rows);
+
+    [LoggerMessage(8, LogLevel.Warning, "A call without a valid token from {Remote}")]
+    public static partial void WrongToken(ILogger logger, string remote);
+
+    [LoggerMessage(9, LogLevel.Warning, "Connection from {Remote} closed: {Reason}")]
+    public static partial void ConnectionClosed(ILogger logger, string remote, string reason);
+
+    [LoggerMessage(10, LogLevel.Information, "Tenants read again: {Count}")]
+    public static partial void TenantsReloaded(ILogger logger, int count);
+
+    [LoggerMessage(11, LogLevel.Error, "The tenant file cannot be read; the tenants stay as they were")]
+    public static partial void TenantsUnreadable(ILogger logger, Exception exception);
+}

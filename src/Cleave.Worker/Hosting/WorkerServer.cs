@@ -1,0 +1,126 @@
+using System.Net;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
+using Cleave.Protocol.Grpc;
+using Cleave.Protocol.Links;
+using Cleave.Worker.Tenants;
+using Grpc.AspNetCore.Server.Model;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
+namespace Cleave.Worker.Hosting;
+
+/// <summary>A <see cref="WorkerEndpoint"/> behind Kestrel: HTTP/2 and TLS 1.3 alone, one port, no configuration from outside.</summary>
+public sealed class WorkerServer : IAsyncDisposable
+{
+    private readonly WebApplication _application;
+    private readonly ConnectionAdmission _admission;
+
+    private WorkerServer(WebApplication application, ConnectionAdmission admission, int port)
+    {
+        _application = application;
+        _admission = admission;
+        Port = port;
+    }
+
+    /// <summary>Port in use.</summary>
+    public int Port { get; }
+
+    /// <summary>Connections that have shown no valid token yet.</summary>
+    internal int Strangers => _admission.Strangers;
+
+    /// <summary>Starts serving.</summary>
+    /// <param name="endpoint">The worker; disposed by the caller, before the server so that clients are told.</param>
+    /// <param name="tenants">Who may use it.</param>
+    /// <param name="certificate">Shown to clients, who know its key.</param>
+    /// <param name="listen">Address; port 0 takes a free one.</param>
+    /// <param name="limits">Caps.</param>
+    /// <param name="timeProvider">Clock of the connection deadlines.</param>
+    /// <param name="logging">Where logs go; nowhere when null.</param>
+    /// <param name="cancellationToken">Stops the start.</param>
+    /// <exception cref="IOException">The address is in use or not this machine's.</exception>
+    public static async Task<WorkerServer> StartAsync(
+        WorkerEndpoint endpoint,
+        TenantTable tenants,
+        X509Certificate2 certificate,
+        IPEndPoint listen,
+        ServingLimits limits,
+        TimeProvider? timeProvider = null,
+        ILoggerFactory? logging = null,
+        CancellationToken cancellationToken = default)
+    {
+        TimeProvider time = timeProvider ?? TimeProvider.System;
+
+        // Empty: no appsettings.json, no environment variables, no command line.
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "cleave-worker" });
+        if (logging is not null)
+        {
+            builder.Services.AddSingleton(logging);
+        }
+
+        builder.Services.AddLogging();
+        ILogger logger = logging?.CreateLogger("Cleave.Worker") ?? Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance;
+        var admission = new ConnectionAdmission(limits, endpoint.Accounts, time, logger);
+        var gate = new TokenGate(tenants, endpoint.Metrics, logger);
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxConcurrentConnections = limits.MaxConnections;
+            kestrel.Limits.RequestHeadersTimeout = limits.AuthenticationTimeout;
+            kestrel.Limits.MaxRequestHeadersTotalSize = 8 * 1024;
+            kestrel.Limits.MaxRequestHeaderCount = 32;
+            kestrel.Limits.Http2.MaxStreamsPerConnection = 64;
+            kestrel.Limits.Http2.InitialStreamWindowSize = WorkerMethods.StreamWindowBytes;
+            kestrel.Limits.Http2.InitialConnectionWindowSize = WorkerMethods.ConnectionWindowBytes;
+            kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(20);
+            kestrel.Limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(20);
+            kestrel.Listen(listen, options =>
+            {
+                options.Protocols = HttpProtocols.Http2;
+                options.Use(admission.Middleware);
+                options.UseHttps(https =>
+                {
+                    https.ServerCertificate = certificate;
+                    https.SslProtocols = SslProtocols.Tls13;
+                    https.HandshakeTimeout = limits.HandshakeTimeout;
+                });
+            });
+        });
+        builder.Services.AddRouting();
+        builder.Services.AddGrpc(grpc =>
+        {
+            grpc.MaxReceiveMessageSize = endpoint.MaxFrameBytes;
+            grpc.MaxSendMessageSize = null;
+            grpc.CompressionProviders = [];
+            grpc.EnableDetailedErrors = false;
+        });
+        builder.Services.AddSingleton<IFrameEndpoint>(endpoint);
+        builder.Services.AddSingleton<WorkerService>();
+        builder.Services.AddSingleton<IServiceMethodProvider<WorkerService>, WorkerServiceMethods>();
+
+        WebApplication application = builder.Build();
+        application.Use(next => context => gate.InvokeAsync(context, next));
+        application.MapGrpcService<WorkerService>();
+        try
+        {
+            await application.StartAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            await application.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+
+        string address = application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+        return new WorkerServer(application, admission, new Uri(address).Port);
+    }
+
+    /// <summary>Stops listening and closes what is left.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        using var brief = new CancellationTokenSource(TimeSpan.FromSeconds(2));
+        await _application.StopAsync(brief.Token).ConfigureAwait(false);
+        await _application.DisposeAsync().ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,46 @@
+using Cleave.Protocol.Codec;
+using Cleave.Protocol.Frames;
+using Cleave.Protocol.Grpc;
+using Cleave.Protocol.Links;
+using Grpc.AspNetCore.Server.Model;
+using Grpc.Core;
+using Microsoft.AspNetCore.Connections;
+
+namespace Cleave.Worker.Hosting;
+
+/// <summary>gRPC calls to the endpoint.</summary>
+internal sealed class WorkerService(IFrameEndpoint endpoint)
+{
+    /// <summary>Answers Describe.</summary>
+    public Task<byte[]> Describe(byte[] request, ServerCallContext context) =>
+        Task.FromResult(DescriptionCodec.Write(endpoint.Describe(TokenGate.TenantOf(context.GetHttpContext()))));
+
+    /// <summary>Serves a stream.</summary>
+    public async Task Session(IAsyncStreamReader<byte[]> requests, IServerStreamWriter<WorkerFrame> responses, ServerCallContext context)
+    {
+        // Headers at once: the client learns that it was let in before it sends anything.
+        await context.WriteResponseHeadersAsync([]).ConfigureAwait(false);
+        try
+        {
+            await endpoint.ServeAsync(
+                TokenGate.TenantOf(context.GetHttpContext()),
+                async cancellationToken => await requests.MoveNext(cancellationToken).ConfigureAwait(false) ? requests.Current : null,
+                async (frame, cancellationToken) => await responses.WriteAsync(frame, cancellationToken).ConfigureAwait(false),
+                context.CancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException or ConnectionAbortedException)
+        {
+            // The client is gone; its session waits for a resume.
+        }
+    }
+}
+
+/// <summary>Binds <see cref="WorkerService"/> without generated code.</summary>
+internal sealed class WorkerServiceMethods : IServiceMethodProvider<WorkerService>
+{
+    public void OnServiceMethodDiscovery(ServiceMethodProviderContext<WorkerService> context)
+    {
+        context.AddUnaryMethod(WorkerMethods.Describe, [], static (service, request, call) => service.Describe(request, call));
+        context.AddDuplexStreamingMethod(WorkerMethods.WorkerSession, [], static (service, requests, responses, call) => service.Session(requests, responses, call));
+    }
+}

@@ -1,0 +1,425 @@
+using System.Collections.Concurrent;
+using Cleave.Compute;
+using Cleave.Engine;
+using Cleave.Protocol;
+using Cleave.Protocol.Codec;
+using Cleave.Protocol.Frames;
+using Cleave.Worker.Diagnostics;
+using Cleave.Worker.Sessions;
+
+namespace Cleave.Worker.Scheduling;
+
+/// <summary>
+/// The only user of the device and of the sessions' caches: one thread that runs passes (continuous batching). A pass:
+/// <list type="number">
+/// <item>slots released by earlier passes become free;</item>
+/// <item>frames are taken in turn and applied to their sessions' caches (keep, then append) until the pass is full;</item>
+/// <item>their rows go through the layers together: each row's result depends on its own path alone;</item>
+/// <item>returned rows are encoded, and every frame answered in the order taken.</item>
+/// </list>
+/// </summary>
+internal sealed class ComputeLoop : IDisposable
+{
+    private readonly WorkerModel _model;
+    private readonly SessionTable _table;
+    private readonly FairQueue _queue = new();
+    private readonly WorkerMetrics _metrics;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly AttentionPlan _plan = new();
+    private readonly List<Entry> _entries = [];
+    private readonly List<int> _returned = [];
+    private readonly ConcurrentQueue<Action> _posted = new();
+    private readonly AutoResetEvent _wake = new(false);
+    private readonly ITimer _rateTimer;
+    private readonly Thread _thread;
+    private readonly int _maxRows;
+    private readonly int _width;
+    private readonly DeviceTensor _hidden;
+    private readonly DeviceTensor _output;
+    private readonly float[] _staging;
+    private (WorkerSession Session, PendingFrame Frame)? _carried;
+    private int _rows;
+    private int _answered;
+    private volatile bool _stopping;
+
+    public ComputeLoop(WorkerModel model, SessionTable table, ServingLimits limits, ServingShape shape, WorkerMetrics metrics, TimeProvider time, ILogger logger)
+    {
+        _model = model;
+        _table = table;
+        _metrics = metrics;
+        _time = time;
+        _logger = logger;
+        _maxRows = Math.Max(limits.MaxRowsPerPass, shape.MaxRowsPerStep);
+        _width = model.Config.HiddenSize;
+        _hidden = model.Stack.Device.Allocate(_maxRows, _width);
+        _output = model.Stack.Device.Allocate(_maxRows, _width);
+        _staging = new float[_maxRows * _width];
+        _rateTimer = time.CreateTimer(_ => _wake.Set(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _thread = new Thread(Run) { IsBackground = true, Name = "compute" };
+    }
+
+    /// <summary>Rows waiting.</summary>
+    public int QueuedRows => _queue.QueuedRows;
+
+    public void Start() => _thread.Start();
+
+    public void Enqueue(WorkerSession session, PendingFrame frame)
+    {
+        _queue.Enqueue(session, frame);
+        _wake.Set();
+    }
+
+    /// <summary>Frees what a session closed elsewhere still holds, between two passes.</summary>
+    public void Release(WorkerSession session)
+    {
+        _posted.Enqueue(() => ReleaseNow(session));
+        _wake.Set();
+    }
+
+    public void Dispose()
+    {
+        _stopping = true;
+        _wake.Set();
+        if (_thread.IsAlive)
+        {
+            _thread.Join();
+        }
+
+        // _wake is left to the finaliser: a stream on its way out may still set it.
+        _rateTimer.Dispose();
+        _hidden.Dispose();
+        _output.Dispose();
+    }
+
+    private void Run()
+    {
+        while (!_stopping)
+        {
+            while (_posted.TryDequeue(out Action? action))
+            {
+                action();
+            }
+
+            if (!TryRunPass())
+            {
+                if (_queue.UntilOpen() is { } wait)
+                {
+                    _rateTimer.Change(wait, Timeout.InfiniteTimeSpan);
+                }
+
+                _wake.WaitOne();
+            }
+        }
+    }
+
+    private bool TryRunPass()
+    {
+        // 1. Slots of earlier passes.
+        _model.Pool.Reclaim();
+        _plan.Clear();
+        _entries.Clear();
+        _returned.Clear();
+        _rows = 0;
+        _answered = 0;
+
+        // 2. Frames in turn.
+        long startedAt = _time.GetTimestamp();
+        while (TryTake(_maxRows - _rows, out WorkerSession? session, out PendingFrame? frame) && TryApply(session!, frame!))
+        {
+        }
+
+        if (_entries.Count == 0)
+        {
+            return false;
+        }
+
+        // 3. All rows through the layers together, then 4. answers.
+        try
+        {
+            Forward();
+            Answer(startedAt);
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            // A fault of this worker: whoever shared the pass has a cache that is not to be trusted any more.
+            WorkerLog.PassFailed(_logger, e, _entries.Count, _rows);
+            for (int i = 0; i < _entries.Count; i++)
+            {
+                Entry entry = _entries[i];
+                if (i >= _answered)
+                {
+                    entry.Session.Discard(entry.Frame);
+                }
+
+                _table.Close(entry.Session, new WireError(WireErrorCode.Internal, "The worker failed while computing; the session is gone.", SessionSurvives: false, Seq: entry.Frame.Seq));
+            }
+        }
+
+        _metrics.PassDone(_rows, _entries.Count);
+        return true;
+    }
+
+    private bool TryTake(int maxRows, out WorkerSession? session, out PendingFrame? frame)
+    {
+        if (_carried is { } carried)
+        {
+            (session, frame) = carried;
+            _carried = null;
+            return true;
+        }
+
+        if (!_queue.TryDequeue(maxRows, out session, out frame))
+        {
+            return false;
+        }
+
+        session!.Dequeued(frame!);
+        return true;
+    }
+
+    /// <summary>False when the pass must run before this frame can be applied.</summary>
+    private bool TryApply(WorkerSession session, PendingFrame frame)
+    {
+        if (session.IsClosed || frame.Seq != session.Taken + 1)
+        {
+            // Queued behind a frame that was refused.
+            session.Discard(frame);
+            return true;
+        }
+
+        WireError? refusal;
+        WorkerFrame? reply = null;
+        int firstReturned = _returned.Count;
+        bool[] dropped = [];
+        switch (frame)
+        {
+            case PendingTruncate truncate:
+                CacheOutcome cut = session.Cache.Truncate(truncate.Length);
+                refusal = cut.Succeeded ? null : new WireError(WireErrorCode.UnknownRow, $"Frame {frame.Seq} truncates to {truncate.Length}; {session.Cache.CommittedLength} positions are committed.");
+                reply = new RowsFrame(frame.Seq, 0, default, default, 0, 0, default);
+                break;
+            case PendingFork:
+                refusal = _table.TryFork(session, out WorkerSession? copy);
+                reply = copy?.Opened(frame.Seq);
+                break;
+            default:
+                if (!TryApplyStep(session, (PendingStep)frame, out dropped, out refusal))
+                {
+                    _carried = (session, frame);
+                    return false;
+                }
+
+                break;
+        }
+
+        Charge(session);
+        session.Taken = refusal is null ? frame.Seq : frame.Seq - 1;
+        _entries.Add(new Entry(session, frame, refusal, reply, dropped, firstReturned, _returned.Count - firstReturned));
+        return true;
+    }
+
+    /// <summary>Keep, append, plan. False when the pass must run first; nothing but the keep is then applied.</summary>
+    private bool TryApplyStep(WorkerSession session, PendingStep step, out bool[] dropped, out WireError? refusal)
+    {
+        KvCache cache = session.Cache;
+        dropped = new bool[step.Rows.Length];
+
+        // Keep first. A step refused after its keep was applied may come again: its keep is then done already.
+        if (step.Keep.Length > 0 && session.KeptForSeq != step.Seq)
+        {
+            CacheOutcome kept = cache.Keep(step.Keep);
+            if (!kept.Succeeded)
+            {
+                refusal = CacheRefusal(session, step, kept);
+                return true;
+            }
+
+            session.KeptForSeq = step.Seq;
+            Charge(session);
+        }
+
+        int quota = session.Account.Quota.KvTokens;
+        if (session.Account.KvTokens + step.Rows.Length > quota)
+        {
+            refusal = new WireError(WireErrorCode.QuotaExceeded, $"Step {step.Seq} adds {step.Rows.Length} rows to the tenant's {session.Account.KvTokens}; its cap is {quota} KV tokens. Close or truncate a session.");
+            return true;
+        }
+
+        CacheOutcome outcome = cache.Append(step.Rows, dropped);
+        if (outcome.Fault == CacheFault.PoolExhausted)
+        {
+            if (_rows > 0)
+            {
+                // Slots released in this pass are free only after it.
+                refusal = null;
+                return false;
+            }
+
+            while (outcome.Fault == CacheFault.PoolExhausted && _table.TryEvictIdle(session, ReleaseNow))
+            {
+                _model.Pool.Reclaim();
+                outcome = cache.Append(step.Rows, dropped);
+            }
+        }
+
+        if (!outcome.Succeeded)
+        {
+            refusal = CacheRefusal(session, step, outcome);
+            return true;
+        }
+
+        int count = step.Rows.Length - outcome.Dropped;
+        if (count > 0)
+        {
+            cache.AddToPlan(_plan, count);
+        }
+
+        for (int i = 0; i < step.Rows.Length; i++)
+        {
+            if (dropped[i])
+            {
+                continue;
+            }
+
+            if (step.Returned[i])
+            {
+                _returned.Add(_rows);
+            }
+
+            step.Hidden.AsSpan(i * _width, _width).CopyTo(_staging.AsSpan(_rows++ * _width));
+        }
+
+        refusal = null;
+        return true;
+    }
+
+    private void Forward()
+    {
+        if (_rows == 0)
+        {
+            return;
+        }
+
+        IComputeDevice device = _model.Stack.Device;
+        device.Upload(_staging.AsSpan(0, _rows * _width), _hidden, _rows);
+        _model.Stack.Forward(_hidden, _plan, _model.Pool.Arena);
+        if (_returned.Count == _rows)
+        {
+            device.Download(_hidden, _rows, _staging);
+        }
+        else if (_returned.Count > 0)
+        {
+            device.CopyRows(_hidden, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_returned), _output);
+            device.Download(_output, _returned.Count, _staging);
+        }
+    }
+
+    private void Answer(long startedAt)
+    {
+        uint computeMicros = Micros(startedAt, _time.GetTimestamp());
+        foreach (Entry entry in _entries)
+        {
+            _answered++;
+            if (entry.Refusal is { } refusal)
+            {
+                _metrics.Refused(refusal.Code);
+                entry.Session.Refuse(entry.Frame, refusal);
+                continue;
+            }
+
+            if (entry.Frame is not PendingStep step)
+            {
+                entry.Session.Complete(entry.Frame, entry.Reply!);
+                continue;
+            }
+
+            WireType type = entry.Session.WireType;
+            var payload = new byte[entry.ReturnedCount * ActivationCodec.RowBytes(type, _width)];
+            ReadOnlySpan<float> rows = _staging.AsSpan(entry.FirstReturned * _width, entry.ReturnedCount * _width);
+            if (!ActivationCodec.TryEncode(type, rows, _width, payload, out int badRow))
+            {
+                entry.Session.Discard(entry.Frame);
+                _table.Close(entry.Session, new WireError(WireErrorCode.NotFinite, $"Returned row {badRow} of step {step.Seq} came out not finite; the session is gone.", SessionSurvives: false, Seq: step.Seq));
+                continue;
+            }
+
+            entry.Session.Complete(
+                step,
+                new RowsFrame(step.Seq, step.Epoch, ReturnedIds(step, entry), Bitmap(entry.Dropped), Micros(step.ReceivedAt, startedAt), computeMicros, payload));
+        }
+    }
+
+    private static ulong[] ReturnedIds(PendingStep step, Entry entry)
+    {
+        var ids = new ulong[entry.ReturnedCount];
+        int count = 0;
+        for (int i = 0; i < step.Rows.Length; i++)
+        {
+            if (step.Returned[i] && !entry.Dropped[i])
+            {
+                ids[count++] = step.Rows[i].Id;
+            }
+        }
+
+        return ids;
+    }
+
+    private static byte[] Bitmap(bool[] dropped)
+    {
+        if (!dropped.AsSpan().Contains(true))
+        {
+            return [];
+        }
+
+        var bitmap = new byte[(dropped.Length + 7) / 8];
+        for (int i = 0; i < dropped.Length; i++)
+        {
+            bitmap[i / 8] |= (byte)((dropped[i] ? 1 : 0) << (i % 8));
+        }
+
+        return bitmap;
+    }
+
+    private WireError CacheRefusal(WorkerSession session, PendingStep step, CacheOutcome outcome)
+    {
+        KvCache cache = session.Cache;
+        int i = outcome.Index;
+        return outcome.Fault switch
+        {
+            CacheFault.IdOutOfOrder => new WireError(WireErrorCode.OutOfOrder, $"Row {i} of step {step.Seq} has id {step.Rows[i].Id}; ids up to {cache.LastId} were used."),
+            CacheFault.UnknownParent => new WireError(WireErrorCode.UnknownParent, $"Row {i} of step {step.Seq} has parent {step.Rows[i].ParentId}, which was never sent."),
+            CacheFault.UnknownRow => new WireError(WireErrorCode.UnknownRow, $"Kept id {i} of step {step.Seq} is {step.Keep[i]}, which is not a live row."),
+            CacheFault.NotAChain => new WireError(WireErrorCode.UnknownRow, $"Kept id {i} of step {step.Seq} is {step.Keep[i]}, which does not continue the chain."),
+            CacheFault.OverSessionLimit => new WireError(WireErrorCode.QuotaExceeded, $"Step {step.Seq} has {step.Rows.Length} rows and the session room for {i} of its {cache.MaxTokens} KV tokens."),
+            CacheFault.PastContext => new WireError(WireErrorCode.QuotaExceeded, $"Row {i} of step {step.Seq} is past the model's context of {_model.Config.ContextLength} positions."),
+            CacheFault.PoolExhausted => new WireError(WireErrorCode.Busy, $"Step {step.Seq} needs {step.Rows.Length} KV tokens and all {_model.Pool.Capacity} of the worker are in use.", RetryAfterMs: _table.RetryAfterMs()),
+            _ => throw new InvalidOperationException($"No wire error for {outcome.Fault}."),
+        };
+    }
+
+    private void Charge(WorkerSession session)
+    {
+        int held = session.Cache.HeldTokens;
+        session.Account.ChangeKvTokens(held - session.ChargedTokens);
+        session.ChargedTokens = held;
+    }
+
+    private void ReleaseNow(WorkerSession session)
+    {
+        foreach (PendingFrame frame in _queue.Clear(session))
+        {
+            session.Dequeued(frame);
+            session.Discard(frame);
+        }
+
+        session.Cache.Dispose();
+        Charge(session);
+    }
+
+    private uint Micros(long from, long to) => (uint)Math.Clamp(_time.GetElapsedTime(from, to).TotalMicroseconds, 0, uint.MaxValue);
+
+    /// <summary>A frame of the pass.</summary>
+    private readonly record struct Entry(
+        WorkerSession Session, PendingFrame Frame, WireError? Refusal, WorkerFrame? Reply, bool[] Dropped, int FirstReturned, int ReturnedCount);
+}

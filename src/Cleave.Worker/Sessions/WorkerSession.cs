@@ -1,0 +1,474 @@
+using System.Security.Cryptography;
+using Cleave.Engine;
+using Cleave.Protocol;
+using Cleave.Protocol.Codec;
+using Cleave.Protocol.Frames;
+using Cleave.Worker.Tenants;
+
+namespace Cleave.Worker.Sessions;
+
+/// <summary>
+/// One client's conversation with this worker, which outlives its streams. A frame's way:
+/// <list type="number">
+/// <item><see cref="Accept"/> (stream): seq and ack, sizes, budgets, finite numbers; nothing is allocated before its size is known to be allowed;</item>
+/// <item>the queue, until the compute loop takes it;</item>
+/// <item>the compute loop applies it to <see cref="Cache"/> and answers with <see cref="Complete"/> or <see cref="Refuse"/>;</item>
+/// <item>the reply is kept until acknowledged, and sent again to a stream that resumes.</item>
+/// </list>
+/// A refused frame was not applied and its seq is not used up; frames queued behind it are dropped. The client may send
+/// again from that seq.
+/// </summary>
+internal sealed class WorkerSession
+{
+    private readonly Lock _lock = new();
+    private readonly ServingLimits _limits;
+    private readonly TimeProvider _time;
+    private readonly ByteBudget _workerBytes;
+    private readonly ByteBudget _bytes;
+    private readonly int _hiddenSize;
+    private readonly int _maxRowsPerStep;
+    private readonly int _maxFramesInFlight;
+    private readonly byte[] _secret = RandomNumberGenerator.GetBytes(FrameCodec.SecretBytes);
+    private readonly Queue<(ulong Seq, WorkerFrame Frame, long Bytes)> _replies = new();
+    private SessionStream? _stream;
+    private WireError? _closed;
+    private TaskCompletionSource? _room;
+    private ulong _accepted;
+    private ulong _applied;
+    private ulong _acked;
+    private int _queuedRows;
+    private long _activeAt;
+
+    public WorkerSession(SessionContext context, TenantAccount account, long number, ushort version, WireType wireType, KvCache cache)
+    {
+        _limits = context.Limits;
+        _time = context.Time;
+        _workerBytes = context.Bytes;
+        _bytes = new ByteBudget(_limits.MaxBufferedBytesPerSession);
+        _hiddenSize = context.Shape.HiddenSize;
+        _maxRowsPerStep = context.Shape.MaxRowsPerStep;
+        _maxFramesInFlight = context.Shape.MaxFramesInFlight;
+        _activeAt = _time.GetTimestamp();
+        Account = account;
+        Number = number;
+        Version = version;
+        WireType = wireType;
+        Cache = cache;
+    }
+
+    /// <summary>128 random bits, issued here.</summary>
+    public Guid Id { get; } = new(RandomNumberGenerator.GetBytes(FrameCodec.SecretBytes));
+
+    /// <summary>Names the session in logs, where its id has no place.</summary>
+    public long Number { get; }
+
+    public TenantAccount Account { get; }
+
+    public ushort Version { get; }
+
+    public WireType WireType { get; }
+
+    /// <summary>Used by the compute loop only.</summary>
+    public KvCache Cache { get; }
+
+    /// <summary>Rows of <see cref="Cache"/> already charged to the tenant; owned by the compute loop.</summary>
+    public int ChargedTokens { get; set; }
+
+    /// <summary>Seq of the last frame the compute loop took; owned by it.</summary>
+    public ulong Taken { get; set; }
+
+    /// <summary>Seq of the step whose keep was applied though the step itself was refused; owned by the compute loop.</summary>
+    public ulong KeptForSeq { get; set; }
+
+    /// <summary>Queued frames; owned by <see cref="Scheduling.FairQueue"/>.</summary>
+    public Queue<PendingFrame> Queued { get; } = new();
+
+    /// <summary>Rows served, in the queue's sense of fairness; owned by the queue.</summary>
+    public long Service { get; set; }
+
+    public bool IsClosed
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _closed is not null;
+            }
+        }
+    }
+
+    public bool HasStream
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _stream is not null;
+            }
+        }
+    }
+
+    /// <summary>Time without a frame or a reply; zero while frames are queued.</summary>
+    public TimeSpan Idle
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _accepted > _applied ? TimeSpan.Zero : _time.GetElapsedTime(_activeAt);
+            }
+        }
+    }
+
+    /// <summary>True for the secret issued with this session; takes the same time for any other.</summary>
+    public bool HasSecret(ReadOnlySpan<byte> secret) => CryptographicOperations.FixedTimeEquals(secret, _secret);
+
+    /// <summary>A sign of life.</summary>
+    public void Touch()
+    {
+        lock (_lock)
+        {
+            _activeAt = _time.GetTimestamp();
+        }
+    }
+
+    /// <summary>The answer to an open (or fork) frame.</summary>
+    public OpenedFrame Opened(ulong answersSeq = 0)
+    {
+        lock (_lock)
+        {
+            return new OpenedFrame(Version, Id.ToByteArray(), _secret, _applied, answersSeq);
+        }
+    }
+
+    /// <summary>
+    /// Makes <paramref name="stream"/> the session's stream, answers its open frame and sends replies after
+    /// <paramref name="lastReceivedSeq"/> again. A stream that was there is evicted, in the same instant.
+    /// </summary>
+    public WireError? Attach(SessionStream stream, ulong lastReceivedSeq)
+    {
+        lock (_lock)
+        {
+            if (_closed is not null)
+            {
+                return _closed;
+            }
+
+            if (lastReceivedSeq < _acked || lastReceivedSeq > _applied)
+            {
+                return new WireError(WireErrorCode.OutOfOrder, $"The last received seq is given as {lastReceivedSeq}; replies {_acked + 1} to {_applied} are still here.");
+            }
+
+            _stream?.End(new WireError(WireErrorCode.TakenOver, "The session was resumed by another stream.", SessionSurvives: true));
+            _stream = stream;
+            _activeAt = _time.GetTimestamp();
+            stream.Post(new OpenedFrame(Version, Id.ToByteArray(), _secret, _applied));
+            foreach ((ulong seq, WorkerFrame frame, _) in _replies)
+            {
+                if (seq > lastReceivedSeq)
+                {
+                    stream.Post(frame);
+                }
+            }
+
+            return null;
+        }
+    }
+
+    /// <summary>The stream is gone; the session stays for a resume.</summary>
+    public void Detach(SessionStream stream)
+    {
+        lock (_lock)
+        {
+            if (_stream == stream)
+            {
+                _stream = null;
+                _activeAt = _time.GetTimestamp();
+            }
+        }
+    }
+
+    /// <summary>Waits until the queue can take a step of this many rows: the client is slowed down, not refused.</summary>
+    public async ValueTask WaitForRoomAsync(int rows, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task room;
+            lock (_lock)
+            {
+                if (_queuedRows == 0 || _queuedRows + rows <= 2 * _maxRowsPerStep)
+                {
+                    return;
+                }
+
+                _room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                room = _room.Task;
+            }
+
+            await room.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>A step, truncate or fork frame from <paramref name="stream"/>.</summary>
+    public Acceptance Accept(SessionStream stream, ClientFrame frame)
+    {
+        (ulong seq, ulong ack) = frame switch
+        {
+            StepFrame step => (step.Seq, step.Ack),
+            TruncateFrame truncate => (truncate.Seq, truncate.Ack),
+            ForkFrame fork => (fork.Seq, fork.Ack),
+            _ => throw new ArgumentException($"A {frame.GetType().Name} is not queued.", nameof(frame)),
+        };
+        long receivedAt = _time.GetTimestamp();
+
+        // 1. Order: acknowledged replies are forgotten, applied frames answered again.
+        lock (_lock)
+        {
+            if (_closed is not null || _stream != stream)
+            {
+                return default;
+            }
+
+            _activeAt = receivedAt;
+            if (ack > _applied)
+            {
+                return Refused(seq, WireErrorCode.OutOfOrder, $"Frame {seq} acknowledges reply {ack}; the last one made is {_applied}.");
+            }
+
+            Forget(ack);
+            if (seq <= _accepted)
+            {
+                return Repeated(seq);
+            }
+
+            if (seq != _accepted + 1)
+            {
+                return Refused(seq, WireErrorCode.OutOfOrder, $"Frame {seq} came when {_accepted + 1} was next.");
+            }
+
+            if (seq - _acked > (ulong)_maxFramesInFlight)
+            {
+                return Refused(seq, WireErrorCode.QuotaExceeded, $"Frame {seq} would be number {seq - _acked} without an acknowledgement; at most {_maxFramesInFlight}.");
+            }
+        }
+
+        // 2. Sizes, before anything is allocated for them; 3. budgets; 4. numbers.
+        PendingFrame pending;
+        long bytes = 0;
+        if (frame is StepFrame received)
+        {
+            if (StepProblem(received) is { } problem)
+            {
+                return new Acceptance(null, new ErrorFrame(problem));
+            }
+
+            bytes = BufferedBytes(received);
+            if (!_bytes.TryTake(bytes))
+            {
+                return Refused(seq, WireErrorCode.QuotaExceeded, $"Frame {seq} needs {bytes} bytes of buffers beside {_bytes.Used}; a session may use {_limits.MaxBufferedBytesPerSession}. Acknowledge replies first.");
+            }
+
+            if (!_workerBytes.TryTake(bytes))
+            {
+                _bytes.Return(bytes);
+                return Refused(seq, WireErrorCode.Busy, $"Frame {seq} needs {bytes} bytes of buffers and the worker's are full.", retryAfterMs: 250);
+            }
+
+            if (!TryDecode(received, receivedAt, out PendingStep? step, out WireError? error))
+            {
+                ReturnBytes(bytes);
+                return new Acceptance(null, new ErrorFrame(error!));
+            }
+
+            pending = step!;
+        }
+        else
+        {
+            pending = frame is TruncateFrame truncate ? new PendingTruncate(seq, receivedAt, truncate.Length) : new PendingFork(seq, receivedAt);
+        }
+
+        // 5. Commit, unless the session changed hands meanwhile.
+        lock (_lock)
+        {
+            if (_closed is not null || _stream != stream || seq != _accepted + 1)
+            {
+                ReturnBytes(bytes);
+                return default;
+            }
+
+            _accepted = seq;
+            _queuedRows += pending.RowCount;
+            return new Acceptance(pending, null);
+        }
+    }
+
+    /// <summary>The compute loop took a frame out of the queue.</summary>
+    public void Dequeued(PendingFrame frame)
+    {
+        lock (_lock)
+        {
+            _queuedRows -= frame.RowCount;
+            _room?.TrySetResult();
+            _room = null;
+        }
+    }
+
+    /// <summary>A frame was applied; its reply is kept until acknowledged.</summary>
+    public void Complete(PendingFrame frame, WorkerFrame reply)
+    {
+        lock (_lock)
+        {
+            ReturnBytes(QueueBytes(frame));
+            if (_closed is not null)
+            {
+                ReturnBytes(ReplyBytes(frame));
+                return;
+            }
+
+            _applied = frame.Seq;
+            _activeAt = _time.GetTimestamp();
+            _replies.Enqueue((frame.Seq, reply, ReplyBytes(frame)));
+            _stream?.Post(reply);
+        }
+    }
+
+    /// <summary>A frame was not applied, nor will those behind it be.</summary>
+    public void Refuse(PendingFrame frame, WireError error)
+    {
+        lock (_lock)
+        {
+            ReturnBytes(QueueBytes(frame) + ReplyBytes(frame));
+            _accepted = frame.Seq - 1;
+            _stream?.Post(new ErrorFrame(error with { Seq = frame.Seq }));
+        }
+    }
+
+    /// <summary>A frame behind a refused one, or of a closed session, is dropped.</summary>
+    public void Discard(PendingFrame frame)
+    {
+        lock (_lock)
+        {
+            ReturnBytes(QueueBytes(frame) + ReplyBytes(frame));
+        }
+    }
+
+    /// <summary>Ends the session for good. Called by <see cref="SessionTable"/>.</summary>
+    public void MarkClosed(WireError reason, bool tellStream)
+    {
+        lock (_lock)
+        {
+            if (_closed is not null)
+            {
+                return;
+            }
+
+            _closed = reason;
+            _stream?.End(tellStream ? reason : null);
+            _stream = null;
+            while (_replies.TryDequeue(out (ulong Seq, WorkerFrame Frame, long Bytes) reply))
+            {
+                ReturnBytes(reply.Bytes);
+            }
+        }
+    }
+
+    private static Acceptance Refused(ulong seq, WireErrorCode code, string message, int retryAfterMs = 0) =>
+        new(null, new ErrorFrame(new WireError(code, message, SessionSurvives: true, retryAfterMs, seq)));
+
+    private Acceptance Repeated(ulong seq)
+    {
+        if (seq > _applied)
+        {
+            // Still queued: its reply will come.
+            return default;
+        }
+
+        foreach ((ulong at, WorkerFrame reply, _) in _replies)
+        {
+            if (at == seq)
+            {
+                return new Acceptance(null, reply);
+            }
+        }
+
+        return Refused(seq, WireErrorCode.OutOfOrder, $"Frame {seq} was applied and its reply acknowledged.");
+    }
+
+    private void Forget(ulong ack)
+    {
+        while (_replies.TryPeek(out (ulong Seq, WorkerFrame Frame, long Bytes) reply) && reply.Seq <= ack)
+        {
+            _replies.Dequeue();
+            ReturnBytes(reply.Bytes);
+        }
+
+        _acked = Math.Max(_acked, ack);
+    }
+
+    private WireError? StepProblem(StepFrame step)
+    {
+        if (step.Rows.Length > _maxRowsPerStep || step.Keep.Length > Cache.MaxTokens)
+        {
+            return new WireError(WireErrorCode.TooLarge, $"Step {step.Seq} has {step.Rows.Length} rows and {step.Keep.Length} kept ids; at most {_maxRowsPerStep} rows, and kept ids up to the session's {Cache.MaxTokens} tokens.", Seq: step.Seq);
+        }
+
+        long expected = (long)step.Rows.Length * ActivationCodec.RowBytes(WireType, _hiddenSize);
+        if (step.Payload.Length != expected)
+        {
+            return new WireError(WireErrorCode.Malformed, $"Step {step.Seq} has {step.Rows.Length} rows and a payload of {step.Payload.Length} bytes; {WireType} rows of {_hiddenSize} take {expected}.", Seq: step.Seq);
+        }
+
+        ReadOnlySpan<StepRow> rows = step.Rows.Span;
+        for (int i = 0; i < rows.Length; i++)
+        {
+            if ((rows[i].Flags & RowFlags.Tap) != 0)
+            {
+                return new WireError(WireErrorCode.Malformed, $"Row {i} of step {step.Seq} asks for a tap, which this version reserves.", Seq: step.Seq);
+            }
+        }
+
+        return null;
+    }
+
+    private bool TryDecode(StepFrame step, long receivedAt, out PendingStep? pending, out WireError? error)
+    {
+        ReadOnlySpan<StepRow> rows = step.Rows.Span;
+        var hidden = new float[rows.Length * _hiddenSize];
+        if (!ActivationCodec.TryDecode(WireType, step.Payload.Span, _hiddenSize, hidden, out int badRow))
+        {
+            pending = null;
+            error = new WireError(WireErrorCode.NotFinite, $"Row {badRow} of step {step.Seq} has a number that is not finite.", Seq: step.Seq);
+            return false;
+        }
+
+        var tree = new TreeRow[rows.Length];
+        var returned = new bool[rows.Length];
+        for (int i = 0; i < rows.Length; i++)
+        {
+            tree[i] = new TreeRow(rows[i].Id, rows[i].ParentId);
+            returned[i] = (rows[i].Flags & RowFlags.Return) != 0;
+        }
+
+        pending = new PendingStep(step.Seq, receivedAt, step.Epoch, step.Keep.ToArray(), tree, returned, hidden);
+        error = null;
+        return true;
+    }
+
+    private long BufferedBytes(StepFrame step) => (step.Rows.Length * ((4L * _hiddenSize) + 24)) + ReplyBytes(step.Rows.Length);
+
+    private long QueueBytes(PendingFrame frame) => frame is PendingStep step ? step.Rows.Length * ((4L * _hiddenSize) + 24) : 0;
+
+    private long ReplyBytes(PendingFrame frame) => frame is PendingStep step ? ReplyBytes(step.Rows.Length) : 0;
+
+    // All rows are counted as returned: simpler than exact, and never too little.
+    private long ReplyBytes(int rows) => rows * (8L + ActivationCodec.RowBytes(WireType, _hiddenSize));
+
+    private void ReturnBytes(long bytes)
+    {
+        _bytes.Return(bytes);
+        _workerBytes.Return(bytes);
+    }
+}
+
+/// <summary>What became of a received frame: queued, answered at once, or (neither) silently known already.</summary>
+internal readonly record struct Acceptance(PendingFrame? Queue, WorkerFrame? Answer);

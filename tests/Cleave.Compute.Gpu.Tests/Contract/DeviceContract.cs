@@ -1,0 +1,450 @@
+namespace Cleave.Compute.Gpu.Contract;
+
+/// <summary>
+/// What every device must do, checked against double precision and, where the rule is bit equality, against itself. No test framework:
+/// the same body runs in the tests and in the program that checks a real GPU. A failed check throws.
+/// </summary>
+internal sealed class DeviceContract(IComputeDevice device, int seed)
+{
+    private readonly Random _random = new(seed);
+
+    /// <summary>Relative error allowed of a product: 2^-8-ish operands on tensor cores, float32 elsewhere.</summary>
+    public double ProductTolerance { get; init; } = 2e-6;
+
+    /// <summary>The same for attention.</summary>
+    public double AttentionTolerance { get; init; } = 2e-5;
+
+    /// <summary>Product against double precision; then every row alone and in random batches, bit for bit.</summary>
+    public double MatMul(ElementType type, int rows, int inputs, int outputs, params int[] batches)
+    {
+        var first = new TestTensor(type, outputs - (outputs / 3), inputs, _random);
+        var second = new TestTensor(type, outputs / 3, inputs, _random);
+        using DeviceWeight weight = device.LoadWeight(outputs / 3 > 0 ? [first.Data, second.Data] : [first.Data]);
+        double[] w = [.. first.Values, .. second.Values];
+        float[] x = Numbers(rows * inputs);
+        float[] bias = Numbers(outputs);
+        using DeviceTensor biasTensor = Put(bias, 1, outputs);
+
+        // The input is a view of a wider tensor, the output a view too, when the width allows.
+        using DeviceTensor wide = device.Allocate(rows, inputs + 32);
+        using DeviceTensor wideOut = device.Allocate(rows, outputs + 8);
+        DeviceTensor input = wide.Columns(32, inputs);
+        DeviceTensor output = wideOut.Columns(4, outputs);
+        device.Upload(x, input, rows);
+        Poison(wideOut, rows);
+        device.MatMul(input, weight, biasTensor, output, rows);
+        float[] y = Get(output, rows);
+
+        double error = 0;
+        double scale = 0;
+        for (int row = 0; row < rows; row++)
+        {
+            for (int n = 0; n < outputs; n++)
+            {
+                double sum = bias[n];
+                for (int k = 0; k < inputs; k++)
+                {
+                    sum += x[(row * inputs) + k] * w[(n * inputs) + k];
+                }
+
+                error = Math.Max(error, Math.Abs(sum - y[(row * outputs) + n]));
+                scale = Math.Max(scale, Math.Abs(sum));
+            }
+        }
+
+        Check(error / scale <= ProductTolerance, $"{type} product [{rows}, {inputs}] x [{outputs}]: relative error {error / scale:E2} over {ProductTolerance:E1}");
+
+        foreach (int batch in batches.Append(1))
+        {
+            int start = _random.Next(rows - Math.Min(batch, rows) + 1);
+            int count = Math.Min(batch, rows - start);
+            using DeviceTensor part = Put(x.AsSpan(start * inputs, count * inputs), count, inputs);
+            using DeviceTensor partOut = device.Allocate(count, outputs);
+            Poison(partOut, count);
+            device.MatMul(part, weight, biasTensor, partOut, count);
+            Same(y.AsSpan(start * outputs, count * outputs), Get(partOut, count), $"{type} product, rows {start}..{start + count} of {rows} by themselves");
+        }
+
+        // A projection that joins the residual stream.
+        float[] residual = Numbers(rows * outputs);
+        using DeviceTensor stream = Put(residual, rows, outputs);
+        device.MatMulAdd(input, weight, biasTensor, output, 0.5f, stream, rows);
+        float[] joined = Get(stream, rows);
+        for (int i = 0; i < joined.Length; i++)
+        {
+            double expected = residual[i] + (0.5 * y[i]);
+            Check(Math.Abs(joined[i] - expected) <= 1e-5 * Math.Max(1, scale), $"{type} product joined to a residual: {joined[i]} for {expected}");
+        }
+
+        return error / scale;
+    }
+
+    /// <summary>Decoded rows, exactly up to float32 rounding (binary16 products for Q4_K on tensor cores).</summary>
+    public void Gather(ElementType type, int columns)
+    {
+        var table = new TestTensor(type, 21, columns, _random);
+        using DeviceWeight weight = device.LoadEmbedding(table.Data);
+        int[] ids = [20, 0, 7, 7, 13];
+        using DeviceTensor rows = device.Allocate(ids.Length, columns);
+        device.Gather(weight, ids, 1.5f, rows);
+        float[] values = Get(rows, ids.Length);
+        for (int i = 0; i < values.Length; i++)
+        {
+            double expected = 1.5 * table.Values[(ids[i / columns] * columns) + (i % columns)];
+            Check(Math.Abs(values[i] - expected) <= 1e-3 * Math.Max(0.2, Math.Abs(expected)), $"{type} row {ids[i / columns]} number {i % columns}: {values[i]} for {expected}");
+        }
+    }
+
+    /// <summary>Norms of whole rows and of groups, in place too, each row alike alone.</summary>
+    public void RmsNorm(int rows, int columns, int groups)
+    {
+        float[] x = Numbers(rows * columns);
+        float[] w = Numbers(columns / groups);
+        using DeviceTensor input = Put(x, rows, columns);
+        using DeviceTensor weight = Put(w, 1, columns / groups);
+        using DeviceTensor output = device.Allocate(rows, columns);
+        device.RmsNorm(input, weight, 1e-5f, output, rows, groups);
+        float[] y = Get(output, rows);
+        int width = columns / groups;
+        for (int at = 0; at < y.Length; at += width)
+        {
+            double mean = x.AsSpan(at, width).ToArray().Sum(v => (double)v * v) / width;
+            for (int i = 0; i < width; i++)
+            {
+                Near(y[at + i], x[at + i] / Math.Sqrt(mean + 1e-5) * w[i], 1e-5, "norm");
+            }
+        }
+
+        device.RmsNorm(input, weight, 1e-5f, input, rows, groups);
+        Same(y, Get(input, rows), "norm in place");
+        using DeviceTensor one = Put(x.AsSpan((rows - 1) * columns, columns), 1, columns);
+        device.RmsNorm(one, weight, 1e-5f, one, 1, groups);
+        Same(y.AsSpan((rows - 1) * columns), Get(one, 1), "norm of one row");
+    }
+
+    /// <summary>Element-wise operations and row moves.</summary>
+    public void Elementwise(int rows, int columns)
+    {
+        float[] a = Numbers(rows * columns * 2);
+        using DeviceTensor both = Put(a, rows, columns * 2);
+        foreach (Activation activation in Enum.GetValues<Activation>())
+        {
+            using DeviceTensor y = device.Allocate(rows, columns);
+            device.GatedActivation(both.Columns(0, columns), both.Columns(columns, columns), activation, y, rows);
+            float[] values = Get(y, rows);
+            for (int i = 0; i < values.Length; i++)
+            {
+                double g = a[(i / columns * columns * 2) + (i % columns)];
+                double u = a[(i / columns * columns * 2) + columns + (i % columns)];
+                Near(values[i], Activate(g, activation) * u, 2e-6, activation.ToString());
+            }
+        }
+
+        float[] p = Numbers(rows * columns);
+        float[] q = Numbers(rows * columns);
+        using DeviceTensor x = Put(p, rows, columns);
+        using DeviceTensor z = Put(q, rows, columns);
+        device.Add(x, z, 0.25f, rows);
+        float[] added = Get(x, rows);
+        device.ScaleAndCap(z, 3, 2, rows);
+        float[] capped = Get(z, rows);
+        for (int i = 0; i < p.Length; i++)
+        {
+            Near(added[i], p[i] + (0.25 * q[i]), 1e-6, "add");
+            Near(capped[i], 2 * Math.Tanh(q[i] * 3.0 / 2), 1e-5, "cap");
+        }
+
+        int[] order = [.. Enumerable.Range(0, rows).Reverse()];
+        using DeviceTensor moved = device.Allocate(rows, columns);
+        device.CopyRows(x, order, moved);
+        float[] copied = Get(moved, rows);
+        Same(added.AsSpan(0, columns), copied.AsSpan((rows - 1) * columns, columns), "copied rows");
+        device.ScatterAddRows(x, order, Enumerable.Repeat(2f, rows).ToArray(), moved);
+        float[] scattered = Get(moved, rows);
+        for (int i = 0; i < scattered.Length; i++)
+        {
+            Near(scattered[i], 3.0 * copied[i], 1e-5, "scatter");
+        }
+
+        device.Clear(moved, rows);
+        Check(Get(moved, rows).All(v => v == 0), "cleared rows are zero");
+    }
+
+    /// <summary>
+    /// Cache and attention over a history with slots in random order: a chain and a tree in one step against double precision; then every row
+    /// alone, bit for bit.
+    /// </summary>
+    public double Attention(ElementType type, AttentionShape shape, int prefix, int chain, RopeLayout layout)
+    {
+        int columns = shape.KvHeads * shape.HeadDim;
+        int queryColumns = shape.Heads * shape.HeadDim;
+        int rows = chain + 3;
+        int slots = prefix + rows + 5;
+        int[] slot = [.. Enumerable.Range(0, slots)];
+        _random.Shuffle(slot);
+        using KvArena arena = device.AllocateKv(2, slots, columns, type);
+        var rope = new RopeTable([.. Enumerable.Range(0, shape.HeadDim / 2).Select(i => Math.Pow(10000, -2.0 * i / shape.HeadDim))], layout);
+
+        // 1. The committed prefix, in one step; keys and values as the cache will hold them are kept for the reference.
+        var plan = new AttentionPlan();
+        var keys = new Dictionary<int, double[]>();
+        var values = new Dictionary<int, double[]>();
+        float[] k = Numbers((prefix + rows) * columns);
+        float[] v = Numbers((prefix + rows) * columns);
+        float[] q = Numbers((prefix + rows) * queryColumns);
+        for (int i = 0; i < prefix; i++)
+        {
+            plan.AddRow(0, 0, slot.AsSpan(0, i + 1));
+        }
+
+        // 2. The step: a chain, then three rows that branch off the prefix, the chain's middle and its end.
+        var step = new AttentionPlan();
+        var paths = new List<int[]>();
+        int table = step.AddTable(slot.AsSpan(0, prefix));
+        for (int i = 0; i < rows; i++)
+        {
+            int depth = i < chain ? i : i == chain ? 0 : i == chain + 1 ? (chain + 1) / 2 : chain;
+            int[] path = [.. Enumerable.Range(prefix, depth), prefix + i];
+            paths.Add([.. Enumerable.Range(0, prefix), .. path]);
+            step.AddRow(table, prefix, path.Select(p => slot[p]).ToArray());
+        }
+
+        using (DeviceTensor pk = Put(k.AsSpan(0, prefix * columns), Math.Max(1, prefix), columns))
+        using (DeviceTensor pv = Put(v.AsSpan(0, prefix * columns), Math.Max(1, prefix), columns))
+        using (DeviceTensor pq = Put(q.AsSpan(0, prefix * queryColumns), Math.Max(1, prefix), queryColumns))
+        {
+            device.RopeAndStore(pq, pk, pv, shape.HeadDim, rope, arena, 1, plan);
+        }
+
+        for (int i = 0; i < prefix + rows; i++)
+        {
+            int position = i < prefix ? i : step.Rows[i - prefix].Position;
+            keys[i] = Round(Rotate(k.AsSpan(i * columns, columns), shape.HeadDim, rope, position), type);
+            values[i] = Round(v.AsSpan(i * columns, columns).ToArray().Select(x => (double)x).ToArray(), type);
+        }
+
+        float[] y = Step(step, Enumerable.Range(prefix, rows).ToArray());
+
+        // 3. Against double precision.
+        double error = 0;
+        double scale = 0;
+        int group = shape.Heads / shape.KvHeads;
+        for (int row = 0; row < rows; row++)
+        {
+            int position = step.Rows[row].Position;
+            double[] query = Rotate(q.AsSpan((prefix + row) * queryColumns, queryColumns), shape.HeadDim, rope, position);
+            for (int head = 0; head < shape.Heads; head++)
+            {
+                int at = head / group * shape.HeadDim;
+                int[] path = paths[row];
+                int start = shape.Window > 0 ? Math.Max(0, path.Length - shape.Window) : 0;
+                double[] scores = [.. path.Skip(start).Select(p =>
+                {
+                    double dot = 0;
+                    for (int i = 0; i < shape.HeadDim; i++)
+                    {
+                        dot += query[(head * shape.HeadDim) + i] * keys[p][at + i];
+                    }
+
+                    dot *= shape.Scale;
+                    return shape.SoftCap > 0 ? shape.SoftCap * Math.Tanh(dot / shape.SoftCap) : dot;
+                })];
+                double max = scores.Max();
+                double sum = scores.Sum(s => Math.Exp(s - max));
+                for (int i = 0; i < shape.HeadDim; i++)
+                {
+                    double expected = scores.Select((s, j) => Math.Exp(s - max) * values[path[start + j]][at + i]).Sum() / sum;
+                    error = Math.Max(error, Math.Abs(expected - y[(row * queryColumns) + (head * shape.HeadDim) + i]));
+                    scale = Math.Max(scale, Math.Abs(expected));
+                }
+            }
+        }
+
+        Check(error / scale <= AttentionTolerance, $"{type} attention {shape}, prefix {prefix}, chain {chain}: relative error {error / scale:E2} over {AttentionTolerance:E1}");
+
+        // 4. Every row by itself, with its ancestors already stored, and split as prefix and tail elsewhere.
+        for (int row = 0; row < rows; row++)
+        {
+            if (row > 2 && row < rows - 4)
+            {
+                continue;
+            }
+
+            var alone = new AttentionPlan();
+            int cut = row % 2 == 0 ? paths[row].Length - 1 : prefix;
+            int[] mapped = [.. paths[row].Select(p => slot[p])];
+            int offset = alone.AddTable(mapped.AsSpan(0, cut));
+            alone.AddRow(offset, cut, mapped.AsSpan(cut));
+            Same(y.AsSpan(row * queryColumns, queryColumns), Step(alone, [prefix + row]), $"attention of row {row} by itself ({type}, {shape}, prefix {prefix}, chain {chain})");
+        }
+
+        return error / scale;
+
+        float[] Step(AttentionPlan stepPlan, int[] which)
+        {
+            using DeviceTensor sk = Put(Pick(k, which, columns), which.Length, columns);
+            using DeviceTensor sv = Put(Pick(v, which, columns), which.Length, columns);
+            using DeviceTensor sq = Put(Pick(q, which, queryColumns), which.Length, queryColumns);
+            using DeviceTensor sy = device.Allocate(which.Length, queryColumns);
+            Poison(sy, which.Length);
+            device.RopeAndStore(sq, sk, sv, shape.HeadDim, rope, arena, 1, stepPlan);
+            device.Attention(sq, arena, 1, stepPlan, shape, sy);
+            return Get(sy, which.Length);
+        }
+    }
+
+    /// <summary>Wrong sizes are refused by name.</summary>
+    public void Refusals()
+    {
+        using DeviceTensor small = device.Allocate(2, 32);
+        using DeviceTensor other = device.Allocate(2, 64);
+        Refuses(() => device.Add(small, other, 1, 2));
+        Refuses(() => device.Add(small, small, 1, 3));
+        Refuses(() => device.Upload(new float[3], small, 1));
+        var tensor = new TestTensor(ElementType.F32, 4, 64, _random);
+        using DeviceWeight weight = device.LoadWeight([tensor.Data]);
+        Refuses(() => device.MatMul(small, weight, null, other, 1));
+        Refuses(() => device.Gather(weight, [4], 1, other));
+        Refuses(() => device.AllocateKv(1, 1, 256, ElementType.Q6_K));
+    }
+
+    private static void Refuses(Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (ArgumentException)
+        {
+            return;
+        }
+
+        throw new InvalidOperationException("a wrong size was accepted");
+    }
+
+    private static float[] Pick(float[] source, int[] rows, int columns) => [.. rows.SelectMany(r => source.AsSpan(r * columns, columns).ToArray())];
+
+    private static double Activate(double x, Activation activation) => activation switch
+    {
+        Activation.Silu => x / (1 + Math.Exp(-x)),
+        Activation.GeluTanh => 0.5 * x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x)))),
+        _ => 0.5 * x * (1 + Erf(x / Math.Sqrt(2))),
+    };
+
+    // Maclaurin series: enough for the test's arguments under 3.
+    private static double Erf(double x)
+    {
+        double term = x;
+        double sum = x;
+        for (int n = 1; n < 60; n++)
+        {
+            term *= -x * x / n;
+            sum += term / ((2 * n) + 1);
+        }
+
+        return sum * 2 / Math.Sqrt(Math.PI);
+    }
+
+    private static double[] Rotate(ReadOnlySpan<float> x, int headDim, RopeTable rope, int position)
+    {
+        var y = new double[x.Length];
+        float[] table = rope.For(position + 1);
+        for (int head = 0; head < x.Length / headDim; head++)
+        {
+            for (int pair = 0; pair < rope.Pairs; pair++)
+            {
+                double cos = table[(position * rope.RowLength) + pair];
+                double sin = table[(position * rope.RowLength) + rope.Pairs + pair];
+                int i = (head * headDim) + (rope.Layout == RopeLayout.Interleaved ? 2 * pair : pair);
+                int j = rope.Layout == RopeLayout.Interleaved ? i + 1 : i + rope.Pairs;
+                y[i] = (x[i] * cos) - (x[j] * sin);
+                y[j] = (x[i] * sin) + (x[j] * cos);
+            }
+        }
+
+        return y;
+    }
+
+    private static double[] Round(double[] values, ElementType type)
+    {
+        if (type == ElementType.Q8_0)
+        {
+            var rounded = new double[values.Length];
+            for (int block = 0; block < values.Length; block += 32)
+            {
+                double max = values.AsSpan(block, 32).ToArray().Max(Math.Abs);
+                double scale = (double)(Half)(max / 127);
+                for (int i = block; i < block + 32; i++)
+                {
+                    rounded[i] = Math.Round(values[i] / (max / 127), MidpointRounding.AwayFromZero) * scale;
+                }
+            }
+
+            return rounded;
+        }
+
+        return [.. values.Select(v => type switch
+        {
+            ElementType.F16 => (double)(Half)(float)v,
+            ElementType.BF16 => Brain((float)v),
+            _ => v,
+        })];
+    }
+
+    private static double Brain(float value)
+    {
+        uint bits = BitConverter.SingleToUInt32Bits(value);
+        return BitConverter.UInt32BitsToSingle((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000);
+    }
+
+    private static void Near(float actual, double expected, double tolerance, string what) =>
+        Check(Math.Abs(actual - expected) <= tolerance * Math.Max(1, Math.Abs(expected)), $"{what}: {actual} for {expected}");
+
+    private static void Same(ReadOnlySpan<float> expected, ReadOnlySpan<float> actual, string what)
+    {
+        for (int i = 0; i < expected.Length; i++)
+        {
+            Check(BitConverter.SingleToInt32Bits(expected[i]) == BitConverter.SingleToInt32Bits(actual[i]), $"{what}: number {i} is {actual[i]:R}, {expected[i]:R} before");
+        }
+    }
+
+    private static void Check(bool condition, string message)
+    {
+        if (!condition)
+        {
+            throw new InvalidOperationException(message);
+        }
+    }
+
+    private float[] Numbers(int count)
+    {
+        var numbers = new float[count];
+        for (int i = 0; i < count; i++)
+        {
+            numbers[i] = (float)((_random.NextDouble() * 3) - 1.5);
+        }
+
+        return numbers;
+    }
+
+    private DeviceTensor Put(ReadOnlySpan<float> values, int rows, int columns)
+    {
+        DeviceTensor tensor = device.Allocate(rows, columns);
+        if (values.Length > 0)
+        {
+            device.Upload(values, tensor, rows);
+        }
+
+        return tensor;
+    }
+
+    private float[] Get(DeviceTensor tensor, int rows)
+    {
+        var values = new float[rows * tensor.ColumnCount];
+        device.Download(tensor, rows, values);
+        return values;
+    }
+
+    private void Poison(DeviceTensor tensor, int rows) =>
+        device.Upload(Enumerable.Repeat(float.NaN, rows * tensor.ColumnCount).ToArray(), tensor, rows);
+}
