@@ -2,7 +2,6 @@ using System.Security.Cryptography;
 using System.Text;
 using Cleave.Gateway.Conversations;
 using Cleave.Gateway.Grammar;
-using Cleave.Protocol;
 using Cleave.Tokenization;
 
 namespace Cleave.Gateway.Hosting;
