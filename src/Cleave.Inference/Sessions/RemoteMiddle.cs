@@ -8,33 +8,40 @@ using Cleave.Protocol.Links;
 
 namespace Cleave.Inference.Sessions;
 
-/// <summary>Middle layers on a worker, behind a link. Validates everything the worker says: it may be hostile.</summary>
-public sealed class RemoteMiddle : IMiddle
+/// <summary>
+/// Middle layers on a worker, behind a link. Validates everything the worker says: it may be hostile. Survives the loss of
+/// the link (the session is resumed, unanswered frames are sent again) and of the worker (the <see cref="BoundaryLog"/> is
+/// played to another one); see RemoteMiddle.Recovery.cs.
+/// </summary>
+public sealed partial class RemoteMiddle : IMiddle
 {
-    private readonly ILinkStream _stream;
-    private readonly WorkerDescription _worker;
-    private readonly WireType _wireType;
-    private readonly int _hiddenSize;
+    private readonly WorkerRoster _roster;
+    private readonly RemoteMiddleOptions _options;
+    private readonly BoundaryLog _log;
+    private readonly int _rowBytes;
     private readonly CancellationTokenSource _lifetime = new();
-    private readonly Queue<Pending> _pending = new();
-    private readonly byte[] _payload;
+    private readonly List<Pending> _pending = [];
     private readonly float[] _hidden;
-    private readonly StepRow[] _rows;
+    private Worker _worker;
+    private ILinkStream? _stream;
     private Task<WorkerFrame?>? _receiving;
+    private ReadOnlyMemory<byte> _sessionId;
+    private ReadOnlyMemory<byte> _secret;
     private ulong _seq;
     private ulong _received;
+    private long _bytesUpBefore;
+    private long _bytesDownBefore;
 
-    private RemoteMiddle(ILinkStream stream, WorkerDescription worker, WireType wireType, int hiddenSize)
+    private RemoteMiddle(WorkerRoster roster, Worker worker, RemoteMiddleOptions options)
     {
-        _stream = stream;
+        _roster = roster;
         _worker = worker;
-        _wireType = wireType;
-        _hiddenSize = hiddenSize;
-        MaxRowsPerStep = Math.Clamp(worker.Limits.MaxRowsPerStep, 1, 4096);
-        MaxStepsInFlight = Math.Clamp(worker.Limits.MaxFramesInFlight, 1, 64);
-        _payload = new byte[MaxRowsPerStep * ActivationCodec.RowBytes(wireType, hiddenSize)];
-        _hidden = new float[MaxRowsPerStep * hiddenSize];
-        _rows = new StepRow[MaxRowsPerStep];
+        _options = options;
+        _rowBytes = ActivationCodec.RowBytes(options.WireType, options.HiddenSize);
+        _log = new BoundaryLog(_rowBytes);
+        MaxRowsPerStep = Math.Clamp(worker.Description.Limits.MaxRowsPerStep, 1, 4096);
+        MaxStepsInFlight = Math.Clamp(worker.Description.Limits.MaxFramesInFlight, 1, 64);
+        _hidden = new float[MaxRowsPerStep * options.HiddenSize];
     }
 
     /// <inheritdoc />
@@ -44,36 +51,51 @@ public sealed class RemoteMiddle : IMiddle
     public int MaxStepsInFlight { get; }
 
     /// <inheritdoc />
-    public long BytesUp => _stream.BytesSent;
+    public long BytesUp => _bytesUpBefore + (_stream?.BytesSent ?? 0);
 
     /// <inheritdoc />
-    public long BytesDown => _stream.BytesReceived;
+    public long BytesDown => _bytesDownBefore + (_stream?.BytesReceived ?? 0);
 
     /// <inheritdoc />
-    public string KernelFingerprint => _worker.KernelFingerprint;
+    public string KernelFingerprint => _worker.Description.KernelFingerprint;
 
-    /// <summary>Opens a session for layers <paramref name="range"/> on the worker behind <paramref name="link"/>.</summary>
+    /// <summary>The worker in use.</summary>
+    public Worker Worker => _worker;
+
+    /// <summary>Opens a session on the best worker of <paramref name="roster"/>.</summary>
+    /// <exception cref="WireException">No worker takes it.</exception>
+    public static async Task<RemoteMiddle> OpenAsync(WorkerRoster roster, RemoteMiddleOptions options, CancellationToken cancellationToken)
+    {
+        Worker worker = await roster.PickAsync(avoid: null, cancellationToken);
+        var middle = new RemoteMiddle(roster, worker, options);
+        try
+        {
+            await middle.OpenStreamAsync(worker.Link, resume: null, cancellationToken);
+            return middle;
+        }
+        catch
+        {
+            await middle.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Opens a session on the one worker behind <paramref name="link"/>, already described and checked.</summary>
     /// <exception cref="WireException">The worker refuses, cannot be reached, or breaks the protocol.</exception>
     public static async Task<RemoteMiddle> OpenAsync(
         ILink link, WorkerDescription worker, LayerRange range, WireType wireType, int hiddenSize, int maxTokens, CancellationToken cancellationToken)
     {
-        ILinkStream stream = await link.OpenStreamAsync(cancellationToken);
+        var middle = new RemoteMiddle(
+            new WorkerRoster([link], SameWorker(worker)), new Worker(link, worker, 0),
+            new RemoteMiddleOptions { Range = range, WireType = wireType, HiddenSize = hiddenSize, MaxTokens = maxTokens });
         try
         {
-            await stream.SendAsync(new OpenFrame(ProtocolVersion.Highest, range.Start, range.End, wireType, maxTokens), cancellationToken);
-            switch (await stream.ReceiveAsync(cancellationToken))
-            {
-                case OpenedFrame:
-                    return new RemoteMiddle(stream, worker, wireType, hiddenSize);
-                case ErrorFrame error:
-                    throw new WireException(error.Error);
-                default:
-                    throw Broken("the worker did not answer the open frame");
-            }
+            await middle.OpenStreamAsync(link, resume: null, cancellationToken);
+            return middle;
         }
         catch
         {
-            await stream.DisposeAsync();
+            await middle.DisposeAsync();
             throw;
         }
     }
@@ -84,51 +106,43 @@ public sealed class RemoteMiddle : IMiddle
     {
         cancellationToken.ThrowIfCancellationRequested();
         long started = Stopwatch.GetTimestamp();
-        int bytes = rows.Length * ActivationCodec.RowBytes(_wireType, _hiddenSize);
-        if (!ActivationCodec.TryEncode(_wireType, hidden.Span, _hiddenSize, _payload.AsSpan(0, bytes), out int badRow))
+        byte[] payload = new byte[rows.Length * _rowBytes];
+        if (!ActivationCodec.TryEncode(_options.WireType, hidden.Span, _options.HiddenSize, payload, out int badRow))
         {
             throw new InferenceException($"the head produced a number that is not finite in row {badRow}; the model file may be damaged (try `cleave inspect`)");
         }
 
-        for (int i = 0; i < rows.Length; i++)
+        var pending = new Pending(++_seq, keep.ToArray(), rows.ToArray(), payload, TruncateTo: -1)
         {
-            _rows[i] = new StepRow(rows.Span[i].Id, rows.Span[i].ParentId, RowFlags.Return);
-        }
-
-        double codecMs = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
-        var ids = new ulong[rows.Length];
-        for (int i = 0; i < ids.Length; i++)
-        {
-            ids[i] = rows.Span[i].Id;
-        }
+            CodecMs = Stopwatch.GetElapsedTime(started).TotalMilliseconds,
+        };
 
         // Once begun, a frame is sent whole: cancelling halfway would leave the stream unusable.
-        _pending.Enqueue(new Pending(++_seq, ids, codecMs, Stopwatch.GetTimestamp()));
-        await _stream.SendAsync(
-            new StepFrame(_seq, 0, _received, keep, _rows.AsMemory(0, rows.Length), _payload.AsMemory(0, bytes)), _lifetime.Token);
+        await SendOrRecoverAsync(pending, cancellationToken);
     }
 
     /// <inheritdoc />
     public async ValueTask<MiddleReply> ReceiveAsync(CancellationToken cancellationToken)
     {
         RowsFrame frame = await ReceiveRowsAsync(cancellationToken);
-        Pending pending = _pending.Dequeue();
+        Pending pending = _pending[0];
         double tripMs = Stopwatch.GetElapsedTime(pending.SentAt).TotalMilliseconds;
         long started = Stopwatch.GetTimestamp();
-        if (frame.RowIds.Length != pending.RowIds.Length || !frame.RowIds.Span.SequenceEqual(pending.RowIds))
+        if (!Matches(frame.RowIds.Span, pending.Rows))
         {
-            throw Broken($"the worker returned {frame.RowIds.Length} rows for the {pending.RowIds.Length} of step {pending.Seq}, or others than were sent");
+            throw Broken($"the worker returned {frame.RowIds.Length} rows for the {pending.Rows.Length} of step {pending.Seq}, or others than were sent");
         }
 
-        int floats = pending.RowIds.Length * _hiddenSize;
-        if (!ActivationCodec.TryDecode(_wireType, frame.Payload.Span, _hiddenSize, _hidden.AsSpan(0, floats), out int badRow))
+        int floats = pending.Rows.Length * _options.HiddenSize;
+        if (!ActivationCodec.TryDecode(_options.WireType, frame.Payload.Span, _options.HiddenSize, _hidden.AsSpan(0, floats), out int badRow))
         {
             throw Broken($"the worker's payload for step {pending.Seq} has a wrong size or a number that is not finite (row {badRow})");
         }
 
+        Answered(pending);
         double codecMs = pending.CodecMs + Stopwatch.GetElapsedTime(started).TotalMilliseconds;
         return new MiddleReply(
-            pending.RowIds, _hidden.AsMemory(0, floats), frame.ComputeMicros / 1000.0, frame.QueueMicros / 1000.0, codecMs, tripMs);
+            frame.RowIds, _hidden.AsMemory(0, floats), frame.ComputeMicros / 1000.0, frame.QueueMicros / 1000.0, codecMs, tripMs);
     }
 
     /// <inheritdoc />
@@ -141,73 +155,154 @@ public sealed class RemoteMiddle : IMiddle
             await ReceiveAsync(cancellationToken);
         }
 
-        _pending.Enqueue(new Pending(++_seq, [], 0, Stopwatch.GetTimestamp()));
-        await _stream.SendAsync(new TruncateFrame(_seq, _received, length), _lifetime.Token);
+        await SendOrRecoverAsync(new Pending(++_seq, [], [], [], length), cancellationToken);
         await ReceiveRowsAsync(cancellationToken);
-        _pending.Dequeue();
+        Answered(_pending[0]);
     }
 
     /// <inheritdoc />
     public async ValueTask<double> PingAsync(CancellationToken cancellationToken)
     {
-        ulong nonce = (ulong)Stopwatch.GetTimestamp();
-        long started = Stopwatch.GetTimestamp();
-        await _stream.SendAsync(new PingFrame(nonce), _lifetime.Token);
-        return await NextAsync(cancellationToken) is PongFrame pong && pong.Nonce == nonce
-            ? Stopwatch.GetElapsedTime(started).TotalMilliseconds
-            : throw Broken("the worker did not answer a ping");
+        while (true)
+        {
+            try
+            {
+                ulong nonce = (ulong)Stopwatch.GetTimestamp();
+                long started = Stopwatch.GetTimestamp();
+                await _stream!.SendAsync(new PingFrame(nonce), _lifetime.Token);
+                return await NextAsync(cancellationToken) is PongFrame pong && pong.Nonce == nonce
+                    ? Stopwatch.GetElapsedTime(started).TotalMilliseconds
+                    : throw Broken("the worker did not answer a ping");
+            }
+            catch (WireException problem) when (IsRecoverable(problem))
+            {
+                await RecoverAsync(problem, cancellationToken);
+            }
+        }
     }
 
     /// <inheritdoc />
     public async ValueTask DisposeAsync()
     {
-        try
+        if (_stream is not null)
         {
-            using var brief = new CancellationTokenSource(TimeSpan.FromSeconds(1));
-            await _stream.SendAsync(new CloseFrame(), brief.Token);
-        }
-        catch (Exception exception) when (exception is WireException or OperationCanceledException or InvalidOperationException)
-        {
-            // The link is gone; the worker lets the session expire.
+            try
+            {
+                using var brief = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+                await _stream.SendAsync(new CloseFrame(), brief.Token);
+            }
+            catch (Exception exception) when (exception is WireException or OperationCanceledException or InvalidOperationException)
+            {
+                // The link is gone; the worker lets the session expire.
+            }
         }
 
         await _lifetime.CancelAsync();
-        await _stream.DisposeAsync();
+        await DropStreamAsync();
         _lifetime.Dispose();
     }
 
     private async ValueTask<RowsFrame> ReceiveRowsAsync(CancellationToken cancellationToken)
     {
-        ulong expected = _pending.Peek().Seq;
-        if (await NextAsync(cancellationToken) is not RowsFrame frame)
+        while (true)
         {
-            throw Broken($"the worker did not answer step {expected}");
-        }
+            try
+            {
+                ulong expected = _pending[0].Seq;
+                if (await NextAsync(cancellationToken) is not RowsFrame frame)
+                {
+                    throw Broken($"the worker did not answer step {expected}");
+                }
 
-        if (frame.Seq != expected)
-        {
-            throw Broken($"the worker answered step {frame.Seq}; step {expected} was next");
-        }
+                if (frame.Seq < expected)
+                {
+                    continue; // a resumed worker repeats what was on its way when the link broke
+                }
 
-        _received = frame.Seq;
-        return frame;
+                return frame.Seq == expected ? frame : throw Broken($"the worker answered step {frame.Seq}; step {expected} was next");
+            }
+            catch (WireException problem) when (IsRecoverable(problem))
+            {
+                await RecoverAsync(problem, cancellationToken);
+            }
+        }
     }
 
     /// <summary>The next frame. A caller that gives up leaves the receive running for the next caller.</summary>
     private async ValueTask<WorkerFrame> NextAsync(CancellationToken cancellationToken)
     {
-        _receiving ??= _stream.ReceiveAsync(_lifetime.Token).AsTask();
-        WorkerFrame? frame = await _receiving.WaitAsync(cancellationToken);
+        _receiving ??= _stream!.ReceiveAsync(_lifetime.Token).AsTask();
+        WorkerFrame? frame;
+        try
+        {
+            frame = await _receiving.WaitAsync(_options.ReplyTimeout, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            throw new WireException(new WireError(
+                WireErrorCode.LinkLost, $"the worker was silent for {_options.ReplyTimeout.TotalSeconds:0} s on an unanswered step"));
+        }
+
         _receiving = null;
         return frame switch
         {
-            null => throw new WireException(new WireError(WireErrorCode.ShuttingDown, "the worker ended the session", SessionSurvives: false)),
+            null => throw new WireException(new WireError(WireErrorCode.LinkLost, "the worker ended the stream")),
             ErrorFrame error => throw new WireException(error.Error),
             _ => frame,
         };
     }
 
+    private void Answered(Pending pending)
+    {
+        _received = pending.Seq;
+        _pending.RemoveAt(0);
+        if (pending.TruncateTo >= 0)
+        {
+            _log.Truncate(pending.TruncateTo);
+        }
+        else
+        {
+            _log.Apply(pending.Keep, pending.Rows, pending.Payload);
+        }
+    }
+
+    private static bool Matches(ReadOnlySpan<ulong> ids, TreeRow[] rows)
+    {
+        if (ids.Length != rows.Length)
+        {
+            return false;
+        }
+
+        for (int i = 0; i < ids.Length; i++)
+        {
+            if (ids[i] != rows[i].Id)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
     private static WireException Broken(string message) => new(new WireError(WireErrorCode.Malformed, message, SessionSurvives: false));
 
-    private sealed record Pending(ulong Seq, ulong[] RowIds, double CodecMs, long SentAt);
+    /// <summary>A worker that came back must hold the layers it held.</summary>
+    private static Action<WorkerDescription> SameWorker(WorkerDescription known) => description =>
+    {
+        if (description.LayerStart != known.LayerStart || !description.LayerHashes.SequenceEqual(known.LayerHashes))
+        {
+            throw new WireException(new WireError(
+                WireErrorCode.UnsupportedLayers,
+                $"the worker came back with other layers ({description.LayerStart}..{description.LayerEnd}) than it had ({known.LayerStart}..{known.LayerEnd})",
+                SessionSurvives: false));
+        }
+    };
+
+    /// <summary>A frame that has not been answered: a step, or (TruncateTo at least 0) a truncation.</summary>
+    private sealed record Pending(ulong Seq, ulong[] Keep, TreeRow[] Rows, byte[] Payload, int TruncateTo)
+    {
+        public double CodecMs { get; init; }
+
+        public long SentAt { get; init; } = Stopwatch.GetTimestamp();
+    }
 }

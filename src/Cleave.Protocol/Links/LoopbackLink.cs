@@ -123,7 +123,9 @@ public sealed class LoopbackLink(IFrameEndpoint endpoint, string tenant = "local
         }
 
         private async ValueTask<ReadOnlyMemory<byte>?> ReceiveAtWorkerAsync(CancellationToken cancellationToken) =>
-            await _up.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false) && _up.Reader.TryRead(out byte[]? bytes) ? bytes : null;
+            await _up.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false) && _up.Reader.TryRead(out byte[]? bytes)
+                ? new ReadOnlyMemory<byte>(bytes)
+                : (ReadOnlyMemory<byte>?)null; // a bare null would convert to an empty frame
 
         private ValueTask SendFromWorkerAsync(WorkerFrame frame, CancellationToken cancellationToken)
         {

@@ -1,0 +1,93 @@
+using System.CommandLine;
+using Cleave.Cli.Running;
+using Cleave.Protocol.Pairing;
+using Cleave.Protocol.Wan;
+
+namespace Cleave.Cli.Arguments;
+
+/// <summary>Which model runs, where it is cut, and where its middle is. Shared by all commands that generate.</summary>
+internal sealed class SplitArguments
+{
+    /// <summary>Environment variable that holds a pairing link.</summary>
+    public const string WorkerVariable = "CLEAVE_WORKER";
+
+    private readonly ModelArgument _model = new();
+    private readonly CutArguments _cut;
+    private readonly WireArgument _wire = new();
+    private readonly Option<bool> _local = new("--local") { Description = "Run the whole model on this machine, unsplit" };
+    private readonly Option<string> _worker = new("--worker", "-w")
+    {
+        HelpName = "LINK",
+        Description = "Pairing link of a worker: cleave://host:port#fingerprint:token, @FILE, env:NAME, or - for standard input "
+            + $"(default: ${WorkerVariable}, or a worker process started on this machine)",
+    };
+
+    private readonly Option<FileInfo> _workerFile = new("--worker-file") { HelpName = "FILE", Description = "Read the pairing link from a file, which keeps it off the command line" };
+    private readonly Option<WanOptions> _wan = new("--wan")
+    {
+        HelpName = "RTT[,UP[,DOWN]]",
+        Description = "Put an emulated wide-area link between the two sides: 80ms, or 80ms,20mbit,100mbit",
+        CustomParser = Parsed.With(WanOptions.Parse),
+    };
+
+    private readonly Option<int?> _context = new("--context") { HelpName = "N", Description = "Most tokens a conversation may hold (default: the model's context, or what the worker allows)" };
+
+    /// <param name="command">Gets the options.</param>
+    /// <param name="wan">Link emulated when none is asked for, or null.</param>
+    public SplitArguments(Command command, string? wan = null)
+    {
+        command.Options.Add(_model);
+        _cut = new CutArguments(command);
+        if (wan is not null)
+        {
+            _wan.DefaultValueFactory = _ => WanOptions.Parse(wan);
+            _wan.Description += $" [default: {wan}]";
+        }
+
+        foreach (Option option in (Option[])[_worker, _workerFile, _wan, _local, _wire, _context])
+        {
+            command.Options.Add(option);
+        }
+
+        command.Validators.Add(result =>
+        {
+            string[] given = [.. ((Option[])[_local, _worker, _workerFile]).Where(option => result.GetResult(option) is { Implicit: false }).Select(static option => option.Name)];
+            if (given.Length > 1)
+            {
+                result.AddError($"{string.Join(" and ", given)} exclude each other: each says where the middle runs");
+            }
+
+            if (result.GetResult(_context) is { Implicit: false } && result.GetValue(_context) is < 2)
+            {
+                result.AddError("--context is at least 2 tokens");
+            }
+        });
+    }
+
+    /// <summary>Reads the settings. A link of - is read from standard input here.</summary>
+    /// <exception cref="FormatException">The link is none; the message does not repeat it.</exception>
+    public SplitSettings Read(ParseResult parsed)
+    {
+        bool local = parsed.GetValue(_local);
+        return new SplitSettings
+        {
+            ModelPath = _model.Path(parsed),
+            Cut = local ? null : _cut.Read(parsed),
+            Worker = local ? null : ReadLink(parsed),
+            Wan = local ? null : parsed.GetValue(_wan),
+            Wire = parsed.GetValue(_wire),
+            ContextTokens = parsed.GetValue(_context),
+        };
+    }
+
+    private PairingLink? ReadLink(ParseResult parsed)
+    {
+        if (parsed.GetValue(_workerFile) is { } file)
+        {
+            return PairingLinkSource.Read("@" + file.FullName, TextReader.Null);
+        }
+
+        string? link = parsed.GetValue(_worker) ?? Environment.GetEnvironmentVariable(WorkerVariable);
+        return string.IsNullOrWhiteSpace(link) ? null : PairingLinkSource.Read(link, Console.In);
+    }
+}

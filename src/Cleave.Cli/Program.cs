@@ -1,0 +1,3 @@
+using Cleave.Cli;
+
+return await CleaveApp.RunAsync(args);

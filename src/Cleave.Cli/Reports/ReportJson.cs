@@ -1,0 +1,19 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Cleave.Cli.Reports;
+
+/// <summary>Serialisation of everything the commands print as JSON.</summary>
+[JsonSerializable(typeof(RunReport))]
+[JsonSerializable(typeof(InspectReport))]
+[JsonSerializable(typeof(string))]
+internal sealed partial class ReportJson : JsonSerializerContext
+{
+    /// <summary>One object on one line; text as it is, not escaped to ASCII.</summary>
+    public static ReportJson Output { get; } = new(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    });
+}

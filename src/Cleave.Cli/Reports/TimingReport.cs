@@ -1,0 +1,12 @@
+using Cleave.Inference.Sessions;
+
+namespace Cleave.Cli.Reports;
+
+/// <summary>Sums of time in milliseconds.</summary>
+internal sealed record TimingReport(double Network, double Head, double Middle, double Tail, double Draft, double Codec)
+{
+    /// <summary>A session's timings, rounded to microseconds.</summary>
+    public static TimingReport From(SessionTimings timings) => new(
+        Math.Round(timings.NetworkMs, 3), Math.Round(timings.HeadMs, 3), Math.Round(timings.MiddleMs, 3),
+        Math.Round(timings.TailMs, 3), Math.Round(timings.DraftMs, 3), Math.Round(timings.CodecMs, 3));
+}

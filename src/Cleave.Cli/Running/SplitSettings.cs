@@ -1,0 +1,31 @@
+using Cleave.Inference;
+using Cleave.Protocol;
+using Cleave.Protocol.Pairing;
+using Cleave.Protocol.Wan;
+
+namespace Cleave.Cli.Running;
+
+/// <summary>Which model runs and where its layers are.</summary>
+internal sealed record SplitSettings
+{
+    /// <summary>The trusted side's model file.</summary>
+    public required string ModelPath { get; init; }
+
+    /// <summary>Where it is cut; null runs it unsplit on this machine.</summary>
+    public Cut? Cut { get; init; }
+
+    /// <summary>The worker to use; null starts one on this machine.</summary>
+    public PairingLink? Worker { get; init; }
+
+    /// <summary>Link emulated between the sides, or null.</summary>
+    public WanOptions? Wan { get; init; }
+
+    /// <summary>Encoding of activations.</summary>
+    public WireType Wire { get; init; }
+
+    /// <summary>Most tokens of a conversation; null takes the model's context.</summary>
+    public int? ContextTokens { get; init; }
+
+    /// <summary>Sessions open at once.</summary>
+    public int Sessions { get; init; } = 1;
+}

@@ -1,0 +1,141 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using Cleave.Models;
+using Cleave.Protocol.Pairing;
+
+namespace Cleave.Cli.Running;
+
+/// <summary>
+/// A worker of our own on this machine, as a process apart: what the trusted side talks to is the same executable, wire and
+/// TLS as a stranger's. It holds the reading end of a pipe whose other end is ours, and leaves when that closes: however
+/// this process ends, no worker is left behind.
+/// </summary>
+internal sealed class WorkerProcess : IAsyncDisposable
+{
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(5);
+
+    private readonly Process _process;
+    private readonly StringBuilder _errors = new();
+
+    private WorkerProcess(Process process) => _process = process;
+
+    /// <summary>How to reach it.</summary>
+    public PairingLink Link { get; private set; } = null!;
+
+    /// <summary>Its process id.</summary>
+    public int ProcessId => _process.Id;
+
+    /// <summary>Starts a worker for some layers of a model on a free loopback port, and waits until it serves.</summary>
+    /// <exception cref="CliException">It did not start; the message has its own words.</exception>
+    public static async Task<WorkerProcess> StartAsync(string modelPath, LayerRange layers, CancellationToken cancellationToken)
+    {
+        ProcessStartInfo start = Locate();
+        foreach (string argument in (string[])["--model", modelPath, "--layers", layers.ToString(), "--listen", "127.0.0.1:0", "--child"])
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        start.RedirectStandardInput = true;
+        start.RedirectStandardOutput = true;
+        start.RedirectStandardError = true;
+        Process process = Process.Start(start) ?? throw new CliException($"{start.FileName} could not be started");
+        var worker = new WorkerProcess(process);
+        try
+        {
+            worker.Link = await worker.WaitForLinkAsync(cancellationToken);
+            return worker;
+        }
+        catch
+        {
+            await worker.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <inheritdoc />
+    public async ValueTask DisposeAsync()
+    {
+        try
+        {
+            _process.StandardInput.Close();
+            using var timeout = new CancellationTokenSource(StopTimeout);
+            await _process.WaitForExitAsync(timeout.Token);
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or IOException or InvalidOperationException)
+        {
+            if (!_process.HasExited)
+            {
+                _process.Kill(entireProcessTree: true);
+            }
+        }
+
+        _process.Dispose();
+    }
+
+    private static ProcessStartInfo Locate()
+    {
+        string folder = Path.Combine(AppContext.BaseDirectory, "worker");
+        string program = Path.Combine(folder, OperatingSystem.IsWindows() ? "cleave-worker.exe" : "cleave-worker");
+        string assembly = Path.Combine(folder, "cleave-worker.dll");
+        if (!File.Exists(assembly) && !File.Exists(program))
+        {
+            throw new CliException($"no worker lies beside the program: {program} is missing", "build or publish src/Cleave.Cli, or give a running worker with --worker LINK");
+        }
+
+        // Started by "dotnet cleave.dll": the host that runs us can run the worker too, wherever it is installed.
+        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" && File.Exists(assembly))
+        {
+            return new ProcessStartInfo(Environment.ProcessPath!) { ArgumentList = { assembly } };
+        }
+
+        return new ProcessStartInfo(program);
+    }
+
+    private async Task<PairingLink> WaitForLinkAsync(CancellationToken cancellationToken)
+    {
+        var found = new TaskCompletionSource<PairingLink>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _process.OutputDataReceived += (_, line) =>
+        {
+            if (line.Data is null)
+            {
+                _ = found.TrySetException(new CliException("the worker stopped before it was ready" + Said()));
+            }
+            else if (line.Data.IndexOf(PairingLink.Scheme, StringComparison.Ordinal) is >= 0 and var at && PairingLink.TryParse(line.Data[at..], out PairingLink? link, out string? _))
+            {
+                _ = found.TrySetResult(link!);
+            }
+        };
+        _process.ErrorDataReceived += (_, line) =>
+        {
+            lock (_errors)
+            {
+                if (line.Data is not null && _errors.Length < 4000)
+                {
+                    _errors.AppendLine(line.Data);
+                }
+            }
+        };
+        _process.BeginErrorReadLine();
+        _process.BeginOutputReadLine();
+        try
+        {
+            return await found.Task.WaitAsync(StartTimeout, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            throw new CliException(string.Create(CultureInfo.InvariantCulture, $"the worker was not ready after {StartTimeout.TotalSeconds} s") + Said());
+        }
+    }
+
+    private string Said()
+    {
+        // The last words often arrive just after the end of the output.
+        Thread.Sleep(100);
+        lock (_errors)
+        {
+            return _errors.Length == 0 ? "" : ": " + _errors.ToString().Trim();
+        }
+    }
+}

@@ -1,0 +1,70 @@
+using System.CommandLine;
+using System.Net.Sockets;
+using Cleave.Models;
+using Cleave.Protocol;
+
+namespace Cleave.Cli.Terminal;
+
+/// <summary>Failures as the user sees them: one line on stderr, then the remedy.</summary>
+internal static class Failure
+{
+    /// <summary>Says what stopped the program and returns its exit code.</summary>
+    public static int Report(Exception exception)
+    {
+        switch (exception)
+        {
+            case OperationCanceledException:
+                return ExitCode.Cancelled;
+            case CliException expected:
+                Say(expected.Message, expected.Remedy);
+                return ExitCode.Failed;
+            case WireException wire:
+                Say(wire.Message, Remedy(wire.Error));
+                return ExitCode.Failed;
+            case ModelFormatException or FormatException or IOException or UnauthorizedAccessException or SocketException:
+                Say(exception.Message, null);
+                return ExitCode.Failed;
+            default:
+                Say("this is a bug in cleave: " + exception, null);
+                return ExitCode.Internal;
+        }
+    }
+
+    /// <summary>Says what is wrong with a command line.</summary>
+    public static int Usage(ParseResult parsed)
+    {
+        foreach (System.CommandLine.Parsing.ParseError error in parsed.Errors)
+        {
+            Say(error.Message, null);
+        }
+
+        string path = string.Join(' ', Path(parsed.CommandResult.Command).Reverse());
+        Console.Error.WriteLine($"  '{path} --help' lists the options, with examples");
+        return ExitCode.Usage;
+    }
+
+    private static void Say(string message, string? remedy)
+    {
+        Console.Error.WriteLine("error: " + message);
+        if (remedy is not null)
+        {
+            Console.Error.WriteLine("  " + remedy);
+        }
+    }
+
+    private static string? Remedy(WireError error) => error.Code switch
+    {
+        WireErrorCode.Unauthorized => "take the link afresh from the worker: it prints the current one when it starts",
+        WireErrorCode.QuotaExceeded or WireErrorCode.Busy when error.RetryAfterMs > 0 => $"try again in {error.RetryAfterMs / 1000.0:0.#} s",
+        WireErrorCode.UnsupportedLayers => "choose --head and --tail so that the worker holds all layers between them",
+        _ => null,
+    };
+
+    private static IEnumerable<string> Path(Command command)
+    {
+        for (Command? at = command; at is not null; at = at.Parents.OfType<Command>().FirstOrDefault())
+        {
+            yield return at is RootCommand ? "cleave" : at.Name;
+        }
+    }
+}

@@ -1,0 +1,241 @@
+using System.Diagnostics;
+using Cleave.Engine;
+using Cleave.Protocol;
+using Cleave.Protocol.Frames;
+using Cleave.Protocol.Links;
+
+namespace Cleave.Inference.Sessions;
+
+/// <summary>
+/// Recovery. First the same session over a new connection: the worker tells what it has applied, answers again what we
+/// have not seen, and gets the frames it has not. If the session (or the worker) is gone: a new session on the best worker,
+/// the boundary log played to it, then the unanswered frames. Callers above notice nothing but the time.
+/// </summary>
+public sealed partial class RemoteMiddle
+{
+    private static bool IsRecoverable(WireException problem) => problem.Error.Code is
+        WireErrorCode.LinkLost or WireErrorCode.Unreachable or WireErrorCode.TimedOut or WireErrorCode.ShuttingDown
+        or WireErrorCode.UnknownSession or WireErrorCode.Expired;
+
+    private static bool IsSessionGone(WireException problem) =>
+        problem.Error.Code is WireErrorCode.UnknownSession or WireErrorCode.Expired;
+
+    private async ValueTask SendOrRecoverAsync(Pending pending, CancellationToken cancellationToken)
+    {
+        _pending.Add(pending);
+        try
+        {
+            await SendAsync(pending);
+        }
+        catch (WireException problem) when (IsRecoverable(problem))
+        {
+            await RecoverAsync(problem, cancellationToken); // sends it with the others
+        }
+    }
+
+    private ValueTask SendAsync(Pending pending)
+    {
+        if (pending.TruncateTo >= 0)
+        {
+            return _stream!.SendAsync(new TruncateFrame(pending.Seq, _received, pending.TruncateTo), _lifetime.Token);
+        }
+
+        var rows = new StepRow[pending.Rows.Length];
+        for (int i = 0; i < rows.Length; i++)
+        {
+            rows[i] = new StepRow(pending.Rows[i].Id, pending.Rows[i].ParentId, RowFlags.Return);
+        }
+
+        return _stream!.SendAsync(new StepFrame(pending.Seq, 0, _received, pending.Keep, rows, pending.Payload), _lifetime.Token);
+    }
+
+    private async Task RecoverAsync(WireException problem, CancellationToken cancellationToken)
+    {
+        long started = Stopwatch.GetTimestamp();
+        Tell(new SessionEvent(SessionEventKind.LinkLost, problem.Message));
+        await DropStreamAsync();
+        bool sessionGone = IsSessionGone(problem);
+        for (int attempt = 0; ; attempt++)
+        {
+            try
+            {
+                if (!sessionGone)
+                {
+                    await ResumeAsync(cancellationToken);
+                    Tell(new SessionEvent(
+                        SessionEventKind.Resumed, "the connection was lost and resumed", Stopwatch.GetElapsedTime(started).TotalMilliseconds, _pending.Count));
+                    return;
+                }
+
+                int rows = await ReplayAsync(cancellationToken);
+                Tell(new SessionEvent(
+                    SessionEventKind.Replayed, $"the session goes on at {_worker.Link.Name}", Stopwatch.GetElapsedTime(started).TotalMilliseconds, rows));
+                return;
+            }
+            catch (WireException again) when (IsRecoverable(again) || again.Error.Code == WireErrorCode.Busy)
+            {
+                await DropStreamAsync();
+                sessionGone |= IsSessionGone(again);
+
+                // With another worker at hand, one failed resume is enough.
+                sessionGone |= _roster.Count > 1 && again.Error.Code != WireErrorCode.Busy;
+                if (Stopwatch.GetElapsedTime(started) > _options.RecoveryTimeout)
+                {
+                    throw new WireException(again.Error with
+                    {
+                        Message = $"the session was lost and could not be continued within {_options.RecoveryTimeout.TotalSeconds:0} s: {again.Message}",
+                        SessionSurvives = false,
+                    }, again);
+                }
+
+                int waitMs = Math.Max(again.Error.RetryAfterMs, Math.Min(2000, 25 << Math.Min(attempt, 6)));
+                await Task.Delay(waitMs, cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>The same session, a new stream.</summary>
+    private async Task ResumeAsync(CancellationToken cancellationToken)
+    {
+        // 1. Prove the right to it, and learn what the worker has applied.
+        ulong applied = await OpenStreamAsync(_worker.Link, new ResumeTicket(_sessionId, _secret, _received), cancellationToken);
+        if (applied < _received || applied > _seq)
+        {
+            throw Broken($"the worker says it has applied step {applied}; {_received} to {_seq} are possible");
+        }
+
+        // 2. Replies to steps up to that one come by themselves; send the others.
+        foreach (Pending pending in _pending)
+        {
+            if (pending.Seq > applied)
+            {
+                await SendAsync(pending);
+            }
+        }
+    }
+
+    /// <summary>A new session on the best worker, built from the log. Returns the rows sent again.</summary>
+    private async Task<int> ReplayAsync(CancellationToken cancellationToken)
+    {
+        // 1. A worker and a session.
+        string fingerprint = _worker.Description.KernelFingerprint;
+        _worker = await _roster.PickAsync(_roster.Count > 1 ? _worker.Link : null, cancellationToken);
+        Tell(new SessionEvent(SessionEventKind.Replaying, $"sending {_log.RowCount} rows to {_worker.Link.Name}", Rows: _log.RowCount));
+        if (_worker.Description.KernelFingerprint != fingerprint)
+        {
+            Tell(new SessionEvent(
+                SessionEventKind.IdentityNotPromised,
+                $"{_worker.Link.Name} computes with {_worker.Description.KernelFingerprint}, the worker before with {fingerprint}: from here on the text may differ from an undisturbed run"));
+        }
+
+        await OpenStreamAsync(_worker.Link, resume: null, cancellationToken);
+        ulong seq = 0;
+        ulong answered = 0;
+
+        // 2. Committed rows, a chain, in chunks that overlap on the way; each chunk commits the one before.
+        ulong[] keep = [];
+        int chunkRows = Math.Min(128, MaxRowsPerStep);
+        for (int start = 0; start < _log.Committed.Count; start += chunkRows)
+        {
+            int count = Math.Min(chunkRows, _log.Committed.Count - start);
+            var rows = new StepRow[count];
+            byte[] payload = new byte[count * _rowBytes];
+            for (int i = 0; i < count; i++)
+            {
+                int position = start + i;
+                rows[i] = new StepRow(_log.Committed[position], position == 0 ? 0 : _log.Committed[position - 1], RowFlags.None);
+                _log.CommittedPayload(position).CopyTo(payload.AsSpan(i * _rowBytes));
+            }
+
+            await ReplayStepAsync(++seq, answered, keep, rows, payload);
+            keep = [.. rows.Select(row => row.Id)];
+            answered = await DrainReplayAsync(seq, answered, MaxStepsInFlight - 1, cancellationToken);
+        }
+
+        // 3. Live rows (and the last commit).
+        TreeRow[] live = [.. _log.Live];
+        int sent = 0;
+        do
+        {
+            TreeRow[] part = live[sent..Math.Min(live.Length, sent + chunkRows)];
+            byte[] payload = new byte[part.Length * _rowBytes];
+            for (int i = 0; i < part.Length; i++)
+            {
+                _log.LivePayload(part[i].Id).CopyTo(payload.AsSpan(i * _rowBytes));
+            }
+
+            await ReplayStepAsync(++seq, answered, keep, [.. part.Select(row => new StepRow(row.Id, row.ParentId, RowFlags.None))], payload);
+            keep = [];
+            sent += part.Length;
+            answered = await DrainReplayAsync(seq, answered, MaxStepsInFlight - 1, cancellationToken);
+        }
+        while (sent < live.Length);
+
+        await DrainReplayAsync(seq, answered, 0, cancellationToken);
+
+        // 4. Unanswered frames, under new numbers.
+        _received = seq;
+        _seq = seq;
+        for (int i = 0; i < _pending.Count; i++)
+        {
+            _pending[i] = _pending[i] with { Seq = ++_seq };
+            await SendAsync(_pending[i]);
+        }
+
+        return _log.RowCount;
+    }
+
+    private ValueTask ReplayStepAsync(ulong seq, ulong answered, ulong[] keep, StepRow[] rows, byte[] payload) =>
+        _stream!.SendAsync(new StepFrame(seq, 0, answered, keep, rows, payload), _lifetime.Token);
+
+    /// <summary>Receives answers until at most <paramref name="inFlight"/> steps are unanswered; returns the last answered.</summary>
+    private async Task<ulong> DrainReplayAsync(ulong sent, ulong answered, int inFlight, CancellationToken cancellationToken)
+    {
+        while (sent - answered > (ulong)inFlight)
+        {
+            if (await NextAsync(cancellationToken) is not RowsFrame frame || frame.Seq != answered + 1)
+            {
+                throw Broken($"the worker did not answer replayed step {answered + 1}");
+            }
+
+            answered = frame.Seq;
+        }
+
+        return answered;
+    }
+
+    /// <summary>Opens a stream and a session on it; returns the last seq the worker has applied.</summary>
+    private async Task<ulong> OpenStreamAsync(ILink link, ResumeTicket? resume, CancellationToken cancellationToken)
+    {
+        _stream = await link.OpenStreamAsync(cancellationToken);
+        await _stream.SendAsync(
+            new OpenFrame(ProtocolVersion.Highest, _options.Range.Start, _options.Range.End, _options.WireType, _options.MaxTokens, resume), cancellationToken);
+        if (await NextAsync(cancellationToken) is not OpenedFrame opened)
+        {
+            throw Broken("the worker did not answer the open frame");
+        }
+
+        _sessionId = opened.SessionId.ToArray();
+        _secret = opened.Secret.ToArray();
+        return opened.ResumedSeq;
+    }
+
+    private async ValueTask DropStreamAsync()
+    {
+        if (_stream is null)
+        {
+            return;
+        }
+
+        _bytesUpBefore += _stream.BytesSent;
+        _bytesDownBefore += _stream.BytesReceived;
+        Task<WorkerFrame?>? receiving = _receiving;
+        _receiving = null;
+        ILinkStream stream = _stream;
+        _stream = null;
+        await stream.DisposeAsync();
+        _ = receiving?.ContinueWith(static task => task.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+    }
+
+    private void Tell(SessionEvent happened) => _options.Events?.Invoke(happened);
+}

@@ -1,0 +1,72 @@
+using System.Diagnostics;
+using Cleave.Protocol;
+using Cleave.Protocol.Links;
+
+namespace Cleave.Inference.Sessions;
+
+/// <summary>
+/// The workers a session may run on. <see cref="PickAsync"/> asks all of them what they are, and orders those that answer and
+/// pass the check by free cache, load and round trip.
+/// </summary>
+public sealed class WorkerRoster
+{
+    private readonly IReadOnlyList<ILink> _links;
+    private readonly Action<WorkerDescription> _check;
+
+    /// <param name="links">Ways to workers; owned by the caller.</param>
+    /// <param name="check">Throws <see cref="WireException"/> (or another refusal) when a worker's word does not fit our model.</param>
+    public WorkerRoster(IReadOnlyList<ILink> links, Action<WorkerDescription> check)
+    {
+        ArgumentOutOfRangeException.ThrowIfZero(links.Count);
+        _links = links;
+        _check = check;
+    }
+
+    /// <summary>Workers known, reachable or not.</summary>
+    public int Count => _links.Count;
+
+    /// <summary>The best worker now, any but <paramref name="avoid"/> if another answers.</summary>
+    /// <exception cref="WireException">None answers or fits; the message names the reason of the last.</exception>
+    public async ValueTask<Worker> PickAsync(ILink? avoid, CancellationToken cancellationToken)
+    {
+        Candidate[] candidates = await Task.WhenAll(_links.Select(link => AskAsync(link, cancellationToken)));
+        Candidate[] usable = [.. candidates.Where(candidate => candidate.Description is not null)];
+        if (usable.Length == 0)
+        {
+            throw candidates[0].Problem!;
+        }
+
+        Candidate best = usable
+            .OrderBy(candidate => ReferenceEquals(candidate.Link, avoid))
+            .ThenByDescending(candidate => candidate.Description!.Load.KvTokensTotal - candidate.Description.Load.KvTokensUsed > 0)
+            .ThenBy(candidate => candidate.TripMs + (candidate.Description!.Load.QueuedRows * 0.1) + candidate.Description.Load.Sessions)
+            .First();
+        return new Worker(best.Link, best.Description!, best.TripMs);
+    }
+
+    private async Task<Candidate> AskAsync(ILink link, CancellationToken cancellationToken)
+    {
+        try
+        {
+            // The first call may connect; the second is a round trip.
+            await link.DescribeAsync(cancellationToken);
+            long started = Stopwatch.GetTimestamp();
+            WorkerDescription description = await link.DescribeAsync(cancellationToken);
+            double tripMs = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+            _check(description);
+            return new Candidate(link, description, tripMs, null);
+        }
+        catch (WireException problem)
+        {
+            return new Candidate(link, null, 0, problem);
+        }
+    }
+
+    private sealed record Candidate(ILink Link, WorkerDescription? Description, double TripMs, WireException? Problem);
+}
+
+/// <summary>A worker that answered and fits.</summary>
+/// <param name="Link">The way to it.</param>
+/// <param name="Description">What it says of itself.</param>
+/// <param name="TripMs">Round trip of the description.</param>
+public sealed record Worker(ILink Link, WorkerDescription Description, double TripMs);

@@ -1,0 +1,111 @@
+using Cleave.Compute;
+using Cleave.Inference.Decoding;
+using Cleave.Inference.Sessions;
+using Cleave.Models;
+using Cleave.Protocol.Links;
+using Cleave.Worker;
+using Cleave.Worker.Scheduling;
+using Cleave.Worker.Tenants;
+
+namespace Cleave.Inference.Tests.Survival;
+
+/// <summary>The link, then the worker, lost at every frame boundary of a run: the same tokens, and nothing left behind.</summary>
+public sealed class SurvivalTests : IAsyncDisposable
+{
+    private static readonly LayerRange s_middle = new(1, 2);
+    private readonly TrustedModel _model;
+    private readonly List<(WorkerModel Model, WorkerEndpoint Endpoint)> _workers = [];
+
+    public SurvivalTests()
+    {
+        IModelSource source = ModelSource.Open(DemoModel.DraftPath);
+        _model = TrustedModel.Load(source, TokenizerLoader.Load(source), new CpuDevice(), new Cut(1, 1), 1024);
+        StartWorker();
+        StartWorker();
+    }
+
+    [Fact]
+    public async Task A_link_lost_at_any_frame_boundary_is_resumed_with_the_same_tokens()
+    {
+        var link = new FaultyLink(Loopback(0));
+        int[] expected = await RunAsync([link], null);
+        int boundaries = link.Boundaries;
+        Assert.True(boundaries > 20);
+
+        // The first four are the opening of the session, which fails instead; the last two its farewell.
+        for (int boundary = 4; boundary < boundaries - 2; boundary++)
+        {
+            var cut = new FaultyLink(Loopback(0)) { BreakAt = boundary };
+            var events = new List<SessionEvent>();
+            Assert.Equal(expected, await RunAsync([cut], events));
+            Assert.True(events.Any(e => e.Kind == SessionEventKind.Resumed), $"no resume at boundary {boundary}: {string.Join("; ", events)}");
+            Assert.DoesNotContain(events, e => e.Kind == SessionEventKind.Replaying);
+        }
+    }
+
+    [Fact]
+    public async Task A_worker_lost_at_any_frame_boundary_is_replaced_with_the_same_tokens()
+    {
+        var first = new FaultyLink(Loopback(0));
+        int[] expected = await RunAsync([first, new FaultyLink(Loopback(1))], null);
+        for (int boundary = 4; boundary < first.Boundaries - 2; boundary++)
+        {
+            var dying = new FaultyLink(Loopback(0)) { BreakAt = boundary, KillsWorker = true };
+            var events = new List<SessionEvent>();
+            Assert.Equal(expected, await RunAsync([dying, new FaultyLink(Loopback(1))], events));
+            Assert.True(!dying.IsDead || events.Any(e => e.Kind == SessionEventKind.Replayed), $"no replay at boundary {boundary}: {string.Join("; ", events)}");
+            Assert.DoesNotContain(events, e => e.Kind == SessionEventKind.IdentityNotPromised);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach ((WorkerModel model, WorkerEndpoint endpoint) in _workers)
+        {
+            await endpoint.DisposeAsync();
+            Assert.Equal(0, model.Pool.Used);
+            model.Dispose();
+        }
+
+        _model.Dispose();
+    }
+
+    private LoopbackLink Loopback(int worker) => new(_workers[worker].Endpoint);
+
+    private void StartWorker()
+    {
+        WorkerModel model = WorkerModel.Load(ModelSource.Open(DemoModel.DraftPath), new CpuDevice(threads: 1), s_middle, 4096);
+        var tenants = new TenantTable();
+        tenants.Replace([new Tenant("local", TenantTable.HashToken("token"), new TenantQuota { Sessions = 1000, Streams = 1000 }, DateTimeOffset.UnixEpoch)]);
+        _workers.Add((model, new WorkerEndpoint(model, tenants)));
+    }
+
+    private async Task<int[]> RunAsync(ILink[] links, List<SessionEvent>? events)
+    {
+        CancellationToken cancellationToken = TestContext.Current.CancellationToken;
+        RemoteMiddle middle = await RemoteMiddle.OpenAsync(
+            new WorkerRoster(links, _ => { }),
+            new RemoteMiddleOptions
+            {
+                Range = s_middle,
+                HiddenSize = _model.Config.HiddenSize,
+                MaxTokens = 256,
+                Events = happened => events?.Add(happened),
+            },
+            cancellationToken);
+        await using TextGenerator generator = new(new SplitSession(_model, middle, 256), DecoderCatalog.Create("suffix", new DrafterContext()));
+        var tokens = new List<int>();
+
+        // Two turns, the second editing the first, so that truncation is on the way as well; several prompt chunks in flight.
+        foreach (int[] prompt in new[] { DemoModel.GreedyCases[1].PromptIds, [.. DemoModel.GreedyCases[1].PromptIds[..9], 5, 6, 7, 8, 5, 6, 7] })
+        {
+            var options = new GenerationOptions { Decoding = new DecodingOptions { MaxTokens = 8, PrefillChunkRows = 4, StopAtEndOfTurn = false } };
+            await foreach (DecodedToken token in generator.GenerateAsync(prompt, options, cancellationToken))
+            {
+                tokens.Add(token.Token);
+            }
+        }
+
+        return [.. tokens];
+    }
+}
