@@ -22,15 +22,15 @@ internal sealed class SpecialTokenTrie
         node.Always = always;
     }
 
-    /// <summary>The id and length of the longest match at <paramref name="at"/>, control tokens only when asked for.</summary>
-    public (int Id, int Length)? Match(string text, int at, bool parseControl)
+    /// <summary>The id and length of the longest match at <paramref name="at"/>; a control token must end by <paramref name="controlEnd"/>.</summary>
+    public (int Id, int Length)? Match(string text, int at, int controlEnd)
     {
         (int, int)? best = null;
         Node node = _root;
         for (int i = at; i < text.Length && node.Next.TryGetValue(text[i], out Node? next); i++)
         {
             node = next;
-            if (node.Id >= 0 && (parseControl || node.Always))
+            if (node.Id >= 0 && (node.Always || i < controlEnd))
             {
                 best = (node.Id, i + 1 - at);
             }

@@ -1,5 +1,6 @@
 using System.Text;
 using Cleave.Tokenization.Bpe;
+using Cleave.Tokenization.ChatTemplates;
 
 namespace Cleave.Tokenization;
 
@@ -96,24 +97,18 @@ public abstract class Tokenizer
     public int[] Encode(string text, bool parseSpecial)
     {
         ArgumentNullException.ThrowIfNull(text);
-        var ids = new List<int>(text.Length / 3);
-        int start = 0;
-        for (int at = 0; at < text.Length;)
-        {
-            if (_special.Match(text, at, parseSpecial) is not (int id, int length))
-            {
-                at++;
-                continue;
-            }
+        return Encode(text, parseSpecial, []);
+    }
 
-            EncodeStretch(text, start, at, ids);
-            ids.Add(id);
-            at += length;
-            start = at;
-        }
-
-        EncodeStretch(text, start, text.Length, ids);
-        return [.. ids];
+    /// <summary>
+    /// The ids a rendered conversation is prompted with: control tokens come from the template's own text alone, and the
+    /// BOS goes first where the model wants one and the template wrote none.
+    /// </summary>
+    public int[] EncodePrompt(RenderedPrompt prompt)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
+        int[] ids = Encode(prompt.Text, parseSpecial: true, prompt.Data);
+        return AddBos && (ids.Length == 0 || ids[0] != BosId) ? [BosId!.Value, .. ids] : ids;
     }
 
     /// <summary>The text of ids. Bytes that are no UTF-8 become U+FFFD.</summary>
@@ -146,6 +141,36 @@ public abstract class Tokenizer
 
     /// <summary>What decoding takes off a whole text (SentencePiece's first space).</summary>
     private protected virtual string FinishDecoding(string text) => text;
+
+    private int[] Encode(string text, bool parseSpecial, IReadOnlyList<Range> data)
+    {
+        var ids = new List<int>(text.Length / 3);
+        int start = 0;
+        int nextData = 0;
+        for (int at = 0; at < text.Length;)
+        {
+            while (nextData < data.Count && data[nextData].End.Value <= at)
+            {
+                nextData++;
+            }
+
+            // A control token ends before the next stretch of data, and none starts inside one.
+            int limit = nextData < data.Count ? data[nextData].Start.Value : text.Length;
+            if (_special.Match(text, at, parseSpecial ? limit : at) is not (int id, int length))
+            {
+                at++;
+                continue;
+            }
+
+            EncodeStretch(text, start, at, ids);
+            ids.Add(id);
+            at += length;
+            start = at;
+        }
+
+        EncodeStretch(text, start, text.Length, ids);
+        return [.. ids];
+    }
 
     private void EncodeStretch(string text, int start, int end, List<int> ids)
     {

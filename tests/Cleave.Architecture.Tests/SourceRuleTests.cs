@@ -6,7 +6,7 @@ namespace Cleave.Architecture.Tests;
 public sealed partial class SourceRuleTests
 {
     private const long MaxTrackedBytes = 38_000_000;
-    
+
     // Ask why at 400; past this there is no good answer.
     private const int MaxLines = 600;
 

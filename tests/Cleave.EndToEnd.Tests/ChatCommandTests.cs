@@ -19,7 +19,7 @@ public sealed class ChatCommandTests
         Assert.InRange(prompt - held, 1, 16);
         Assert.Contains("taken back", result.Error, StringComparison.Ordinal);
         Assert.Contains("there is no command /frobnicate", result.Error, StringComparison.Ordinal);
-string[] answers = result.Output.Split("\n", StringSplitOptions.RemoveEmptyEntries);
+        string[] answers = result.Output.Split("\n", StringSplitOptions.RemoveEmptyEntries);
         Assert.StartsWith("1. ", answers[0], StringComparison.Ordinal);
         Assert.True(answers.Length > 1);
     }

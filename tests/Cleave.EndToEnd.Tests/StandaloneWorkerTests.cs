@@ -44,7 +44,7 @@ public sealed class StandaloneWorkerTests : IAsyncLifetime
         CliResult wire = (await Cli.RunAsync([.. Run, "--worker", link.At(link.Host, 1).ToSecretString()])).Expect(1);
 
         Assert.Contains("token", token.Error, StringComparison.OrdinalIgnoreCase);
-        Assert.Contains("fingerprint", fingerprint.Error, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("another key than the pairing link says", fingerprint.Error, StringComparison.Ordinal);
         Assert.Contains("2..10", cut.Error, StringComparison.Ordinal);
         Assert.Contains("--head 2", cut.Error, StringComparison.Ordinal);
         Assert.Contains("127.0.0.1:1", wire.Error, StringComparison.Ordinal);

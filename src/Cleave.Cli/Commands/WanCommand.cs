@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Net;
-using Cleave.Cli.Terminal;
 using Cleave.Cli.Arguments;
+using Cleave.Cli.Terminal;
 using Cleave.Protocol.Wan;
 
 namespace Cleave.Cli.Commands;
