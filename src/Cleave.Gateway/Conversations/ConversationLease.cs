@@ -7,15 +7,18 @@ public sealed class ConversationLease : IAsyncDisposable
 {
     private ConversationPool? _pool;
 
-    internal ConversationLease(ConversationPool pool, TextGenerator generator, bool isFresh)
+    internal ConversationLease(ConversationPool pool, Conversation conversation, bool isFresh)
     {
         _pool = pool;
-        Generator = generator;
+        Conversation = conversation;
         IsFresh = isFresh;
     }
 
-    /// <summary>The session's generator.</summary>
-    public TextGenerator Generator { get; }
+    /// <summary>The session.</summary>
+    public Conversation Conversation { get; }
+
+    /// <summary>Its generator.</summary>
+    public TextGenerator Generator => Conversation.Generator;
 
     /// <summary>True when it was opened for this request: what fails on it does not fail because it was old.</summary>
     public bool IsFresh { get; }
@@ -28,7 +31,8 @@ public sealed class ConversationLease : IAsyncDisposable
     {
         if (Interlocked.Exchange(ref _pool, null) is { } pool)
         {
-            await pool.ReturnAsync(Generator, !Drop);
+            Conversation.Events.Listener = null;
+            await pool.ReturnAsync(Conversation, !Drop);
         }
     }
 }

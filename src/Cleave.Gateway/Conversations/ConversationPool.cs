@@ -16,10 +16,10 @@ namespace Cleave.Gateway.Conversations;
 public sealed class ConversationPool : IAsyncDisposable
 {
     private readonly Lock _lock = new();
-    private readonly Func<double?, CancellationToken, Task<TextGenerator>> _open;
+    private readonly Func<ConversationOpening, CancellationToken, Task<TextGenerator>> _open;
     private readonly TimeProvider _time;
     private readonly TimeSpan _idleLimit;
-    private readonly List<(TextGenerator Generator, long Since)> _idle = []; // longest idle first
+    private readonly List<(Conversation Conversation, long Since)> _idle = []; // longest idle first
     private readonly LinkedList<Waiter> _waiters = new();
     private readonly int _maxWaiting;
     private readonly ITimer? _sweep;
@@ -35,7 +35,7 @@ public sealed class ConversationPool : IAsyncDisposable
     /// <param name="idleLimit">How long the worker keeps an idle session; idle sessions are closed somewhat earlier. Zero keeps them.</param>
     /// <param name="time">Clock.</param>
     public ConversationPool(
-        Func<double?, CancellationToken, Task<TextGenerator>> open, int capacity, int maxWaiting, TimeSpan idleLimit, TimeProvider time)
+        Func<ConversationOpening, CancellationToken, Task<TextGenerator>> open, int capacity, int maxWaiting, TimeSpan idleLimit, TimeProvider time)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
         _open = open;
@@ -75,10 +75,10 @@ public sealed class ConversationPool : IAsyncDisposable
     /// <summary>Closes all idle sessions: the worker they were with is lost.</summary>
     public async Task DropIdleAsync()
     {
-        List<TextGenerator> lost;
+        List<Conversation> lost;
         lock (_lock)
         {
-            lost = [.. _idle.Select(static idle => idle.Generator)];
+            lost = [.. _idle.Select(static idle => idle.Conversation)];
             _count -= lost.Count;
             _idle.Clear();
             _rttMs = null; // the worker may come back elsewhere
@@ -96,11 +96,11 @@ public sealed class ConversationPool : IAsyncDisposable
         while (true)
         {
             Waiter? waiter = null;
-            TextGenerator? generator = null;
+            Conversation? conversation = null;
             lock (_lock)
             {
                 ObjectDisposedException.ThrowIf(_disposed, this);
-                if (_waiters.Count > 0 || !TryTake(prompt.Span, out generator))
+                if (_waiters.Count > 0 || !TryTake(prompt.Span, out conversation))
                 {
                     if (_waiters.Count >= _maxWaiting)
                     {
@@ -114,12 +114,12 @@ public sealed class ConversationPool : IAsyncDisposable
 
             if (waiter is not null)
             {
-                generator = await WaitAsync(waiter, cancellationToken);
+                conversation = await WaitAsync(waiter, cancellationToken);
             }
 
-            if (generator is not null)
+            if (conversation is not null)
             {
-                return new ConversationLease(this, generator, isFresh: false);
+                return new ConversationLease(this, conversation, isFresh: false);
             }
 
             if (await TryOpenAsync(cancellationToken) is { } opened)
@@ -132,11 +132,11 @@ public sealed class ConversationPool : IAsyncDisposable
     /// <inheritdoc />
     public async ValueTask DisposeAsync()
     {
-        List<TextGenerator> closing;
+        List<Conversation> closing;
         lock (_lock)
         {
             _disposed = true;
-            closing = [.. _idle.Select(static idle => idle.Generator)];
+            closing = [.. _idle.Select(static idle => idle.Conversation)];
             _idle.Clear();
             _count -= closing.Count;
             foreach (Waiter waiter in _waiters)
@@ -156,20 +156,20 @@ public sealed class ConversationPool : IAsyncDisposable
     }
 
     /// <summary>Takes a session back. One that is not <paramref name="reusable"/> is closed, which drops what it has queued on the worker.</summary>
-    internal async ValueTask ReturnAsync(TextGenerator generator, bool reusable)
+    internal async ValueTask ReturnAsync(Conversation conversation, bool reusable)
     {
         bool keep;
         lock (_lock)
         {
-            if (_rttMs is null && generator.RttMs > 0)
+            if (_rttMs is null && conversation.Generator.RttMs > 0)
             {
-                _rttMs = generator.RttMs;
+                _rttMs = conversation.Generator.RttMs;
             }
 
-            keep = reusable && generator.Session.IsIntact && !_disposed;
+            keep = reusable && conversation.Generator.Session.IsIntact && !conversation.Events.IsRecovering && !_disposed;
             if (keep)
             {
-                _idle.Add((generator, _time.GetTimestamp()));
+                _idle.Add((conversation, _time.GetTimestamp()));
             }
             else
             {
@@ -181,19 +181,19 @@ public sealed class ConversationPool : IAsyncDisposable
 
         if (!keep)
         {
-            await generator.DisposeAsync();
+            await conversation.Generator.DisposeAsync();
         }
     }
 
     /// <summary>Steps 1 to 3, under the lock. True with null when the caller is to open a session, whose place is already counted.</summary>
-    private bool TryTake(ReadOnlySpan<int> prompt, out TextGenerator? generator)
+    private bool TryTake(ReadOnlySpan<int> prompt, out Conversation? conversation)
     {
-        generator = null;
+        conversation = null;
         int best = -1;
         int bestShared = -1;
         for (int i = 0; i < _idle.Count; i++)
         {
-            int shared = SharedPrefix(prompt, _idle[i].Generator.Session.CommittedTokens);
+            int shared = SharedPrefix(prompt, _idle[i].Conversation.Generator.Session.CommittedTokens);
             if (shared >= bestShared)
             {
                 (best, bestShared) = (i, shared);
@@ -201,7 +201,7 @@ public sealed class ConversationPool : IAsyncDisposable
         }
 
         // Half of what it holds is of use: the next turn, an edited message, the same system prompt with little after it.
-        bool worthwhile = best >= 0 && 2 * bestShared >= _idle[best].Generator.Session.CommittedTokens.Count;
+        bool worthwhile = best >= 0 && 2 * bestShared >= _idle[best].Conversation.Generator.Session.CommittedTokens.Count;
         if (!worthwhile && _count < _capacity)
         {
             _count++;
@@ -214,21 +214,21 @@ public sealed class ConversationPool : IAsyncDisposable
         }
 
         int taken = worthwhile ? best : 0;
-        generator = _idle[taken].Generator;
+        conversation = _idle[taken].Conversation;
         _idle.RemoveAt(taken);
         return true;
     }
 
     private void ServeWaiters()
     {
-        while (_waiters.First is { } first && TryTake(first.Value.Prompt.Span, out TextGenerator? generator))
+        while (_waiters.First is { } first && TryTake(first.Value.Prompt.Span, out Conversation? conversation))
         {
             _waiters.RemoveFirst();
-            first.Value.Turn.TrySetResult(generator); // removed under the lock by whoever gives up, so this succeeds
+            first.Value.Turn.TrySetResult(conversation); // removed under the lock by whoever gives up, so this succeeds
         }
     }
 
-    private async Task<TextGenerator?> WaitAsync(Waiter waiter, CancellationToken cancellationToken)
+    private async Task<Conversation?> WaitAsync(Waiter waiter, CancellationToken cancellationToken)
     {
         await using CancellationTokenRegistration registration = cancellationToken.Register(() =>
         {
@@ -245,11 +245,12 @@ public sealed class ConversationPool : IAsyncDisposable
     }
 
     /// <summary>Opens a session whose place is counted; null when the worker has no room for it and another must be awaited.</summary>
-    private async Task<TextGenerator?> TryOpenAsync(CancellationToken cancellationToken)
+    private async Task<Conversation?> TryOpenAsync(CancellationToken cancellationToken)
     {
         try
         {
-            return await _open(_rttMs, cancellationToken);
+            var events = new ConversationEvents();
+            return new Conversation(await _open(new ConversationOpening(_rttMs, events), cancellationToken), events);
         }
         catch (Exception exception)
         {
@@ -281,13 +282,13 @@ public sealed class ConversationPool : IAsyncDisposable
 
     private async Task CloseExpiredAsync()
     {
-        List<TextGenerator> expired = [];
+        List<Conversation> expired = [];
         lock (_lock)
         {
             _capacity = Math.Min(_capacity + 1, _maxCapacity); // the worker may have room again
             while (_idle.Count > 0 && _time.GetElapsedTime(_idle[0].Since) > _idleLimit)
             {
-                expired.Add(_idle[0].Generator);
+                expired.Add(_idle[0].Conversation);
                 _idle.RemoveAt(0);
                 _count--;
             }
@@ -296,11 +297,11 @@ public sealed class ConversationPool : IAsyncDisposable
         await CloseAsync(expired);
     }
 
-    private static async Task CloseAsync(List<TextGenerator> generators)
+    private static async Task CloseAsync(List<Conversation> conversations)
     {
-        foreach (TextGenerator generator in generators)
+        foreach (Conversation conversation in conversations)
         {
-            await generator.DisposeAsync();
+            await conversation.Generator.DisposeAsync();
         }
     }
 
@@ -330,6 +331,6 @@ public sealed class ConversationPool : IAsyncDisposable
         public LinkedListNode<Waiter> Node { get; }
 
         /// <summary>The session, or null: open one.</summary>
-        public TaskCompletionSource<TextGenerator?> Turn { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public TaskCompletionSource<Conversation?> Turn { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

@@ -105,6 +105,7 @@ internal sealed class Answer(ConversationPool pool, Tokenizer tokenizer, AnswerR
         {
             ConversationLease lease = await pool.RentAsync(request.Prompt, cancellationToken);
             Generator = lease.Generator;
+            lease.Conversation.Events.Listener = request.Events;
             _logProbabilities = request.TopLogProbabilities is { } top ? new LogProbabilities(top, tokenizer.VocabularySize) : null;
             IAsyncEnumerator<DecodedToken> tokens = lease.Generator.GenerateAsync(request.Prompt, Options(), cancellationToken).GetAsyncEnumerator(cancellationToken);
             try

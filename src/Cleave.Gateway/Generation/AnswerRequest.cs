@@ -1,4 +1,5 @@
 using Cleave.Inference.Sampling;
+using Cleave.Inference.Sessions;
 
 namespace Cleave.Gateway.Generation;
 
@@ -25,6 +26,9 @@ internal sealed record AnswerRequest
 
     /// <summary>Most rows in a step; null leaves it to the decoder.</summary>
     public int? MaxRowsPerStep { get; init; }
+
+    /// <summary>Told of losses and recoveries of the link, or null.</summary>
+    public Action<SessionEvent>? Events { get; init; }
 
     /// <summary>Prompt tokens answered so far, or null.</summary>
     public IProgress<int>? PrefillProgress { get; init; }

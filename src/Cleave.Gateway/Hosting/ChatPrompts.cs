@@ -1,23 +1,44 @@
-using Cleave.Gateway.OpenAi;
 using Cleave.Tokenization;
+using Cleave.Tokenization.ChatTemplates;
 
 namespace Cleave.Gateway.Hosting;
 
-/// <summary>Conversations as prompt ids, by the model's own chat template.</summary>
-internal sealed class ChatPrompts(Tokenizer tokenizer)
+/// <summary>Conversations as prompt ids, by the model's own chat template. What messages say is data: control tokens come from the template alone.</summary>
+internal sealed class ChatPrompts
 {
+    private readonly Tokenizer _tokenizer;
+    private readonly ChatTemplate? _template;
+    private readonly string? _problem;
+
+    /// <param name="tokenizer">Carries the template.</param>
+    public ChatPrompts(Tokenizer tokenizer)
+    {
+        _tokenizer = tokenizer;
+        try
+        {
+            _template = ChatTemplate.Of(tokenizer.Definition);
+            _problem = _template is null ? "the model has no chat template; use /v1/completions" : null;
+        }
+        catch (ChatTemplateException exception)
+        {
+            _problem = $"the model's chat template cannot be used: {exception.Message}; use /v1/completions";
+        }
+    }
+
     /// <summary>The prompt for the assistant's next message, BOS included where the model wants it.</summary>
+    /// <exception cref="ChatTemplateException">The model has no template, or its template refuses the conversation.</exception>
     public int[] Encode(IReadOnlyList<ChatMessage> messages)
     {
-        var ids = new List<int>(tokenizer is { AddBos: true, BosId: { } bos } ? [bos] : []);
-        foreach (ChatMessage m in messages)
+        if (_template is null)
         {
-            ids.AddRange(tokenizer.Encode($"<|{m.Role}|>\n", true));
-            ids.AddRange(tokenizer.Encode(m.Content, false));
-            ids.AddRange(tokenizer.Encode(m.Role == "assistant" ? "<|end|>\n" : "\n", true));
+            throw new ChatTemplateException(_problem!);
         }
 
-        ids.AddRange(tokenizer.Encode("<|assistant|>\n", true));
-        return [.. ids];
+        return _tokenizer.EncodePrompt(_template.Render(new ChatPrompt
+        {
+            Messages = messages,
+            BosToken = _tokenizer.BosId is { } bos ? _tokenizer.TokenText(bos) : "",
+            EosToken = _tokenizer.Definition.EosId is { } eos ? _tokenizer.TokenText(eos) : "",
+        }));
     }
 }

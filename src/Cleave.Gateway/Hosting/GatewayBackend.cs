@@ -1,3 +1,4 @@
+using Cleave.Gateway.Conversations;
 using Cleave.Inference;
 using Cleave.Protocol;
 
@@ -9,8 +10,8 @@ public sealed record GatewayBackend
     /// <summary>Tokenizer, head and tail.</summary>
     public required TrustedModel Model { get; init; }
 
-    /// <summary>Opens a session; given the round-trip time when another session has measured it.</summary>
-    public required Func<double?, CancellationToken, Task<TextGenerator>> OpenAsync { get; init; }
+    /// <summary>Opens a session.</summary>
+    public required Func<ConversationOpening, CancellationToken, Task<TextGenerator>> OpenAsync { get; init; }
 
     /// <summary>Most sessions open at once: what caches on this side, and the worker's limits, hold.</summary>
     public required int MaxConversations { get; init; }

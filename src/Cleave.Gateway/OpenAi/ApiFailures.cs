@@ -2,6 +2,7 @@ using Cleave.Gateway.Conversations;
 using Cleave.Gateway.Grammar;
 using Cleave.Inference;
 using Cleave.Protocol;
+using Cleave.Tokenization.ChatTemplates;
 using Microsoft.AspNetCore.Http;
 
 namespace Cleave.Gateway.OpenAi;
@@ -15,7 +16,8 @@ internal static class ApiFailures
         ApiException api => api,
         GatewayBusyException busy => new ApiException(429, busy.Message, code: "rate_limit_exceeded", type: "requests") { RetryAfter = TimeSpan.FromSeconds(1) },
         GrammarException grammar => ApiException.Invalid("response_format", grammar.Message),
-        InferenceException inference => new ApiException(400, inference.Message, "messages", "context_length_exceeded"),
+        ChatTemplateException template => new ApiException(400, template.Message, "messages", "invalid_conversation"),
+        InferenceException inference => new ApiException(400, inference.Message),
         WireException { Error: { Code: WireErrorCode.Busy or WireErrorCode.QuotaExceeded } error } => new ApiException(
             503, $"the worker has no room: {error.Message}", code: "worker_busy", type: "server_error") { RetryAfter = TimeSpan.FromMilliseconds(Math.Max(error.RetryAfterMs, 1000)) },
         WireException wire => new ApiException(

@@ -4,6 +4,7 @@ using System.Text.RegularExpressions;
 using Cleave.Gateway.Grammar;
 using Cleave.Inference.Sampling;
 using Cleave.Tokenization;
+using Cleave.Tokenization.ChatTemplates;
 
 namespace Cleave.Gateway.OpenAi;
 

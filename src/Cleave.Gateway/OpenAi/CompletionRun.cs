@@ -1,10 +1,12 @@
 using System.Text;
+using System.Text.Json;
 using Cleave.Gateway.Generation;
 using Cleave.Gateway.Hosting;
 using Cleave.Gateway.Telemetry;
 using Cleave.Inference;
 using Cleave.Inference.Decoding;
 using Cleave.Inference.Sampling;
+using Cleave.Inference.Sessions;
 using Microsoft.AspNetCore.Http;
 
 namespace Cleave.Gateway.OpenAi;
@@ -44,6 +46,7 @@ internal sealed class CompletionRun(ServedModel model, GatewayMeter meter, Sampl
                     Stop = common.Stop,
                     Mask = common.Mask(grammar),
                     TopLogProbabilities = topLogProbabilities,
+                    Events = Tell,
                     PrefillProgress = common is { Stream: true, IncludeStatistics: true } ? new PromptProgress(done => SendProgress(done, prompt.Length - 1)) : null,
                 });
                 report = await AnswerAsync(answer, index, cancellationToken);
@@ -146,6 +149,16 @@ internal sealed class CompletionRun(ServedModel model, GatewayMeter meter, Sampl
     // Not awaited: the decoder does not wait for a progress bar. Later events queue behind it.
     private void SendProgress(int done, int total) =>
         _ = shape.SendAsideAsync(_events, null, new SplitReport { Prefill = new PrefillReport(done, total) }, http.RequestAborted);
+
+    private void Tell(SessionEvent happened)
+    {
+        meter.Tell(happened);
+        if (common is { Stream: true, IncludeStatistics: true })
+        {
+            var report = new LinkReport(JsonNamingPolicy.SnakeCaseLower.ConvertName(happened.Kind.ToString()), happened.Message);
+            _ = shape.SendAsideAsync(_events, null, new SplitReport { Link = report }, http.RequestAborted);
+        }
+    }
 
     private SplitReport? Live(Answer answer, AnswerPiece piece)
     {

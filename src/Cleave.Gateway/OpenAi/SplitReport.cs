@@ -9,6 +9,9 @@ internal sealed record SplitReport
     /// <summary>Prompt rows answered, of those to send.</summary>
     public PrefillReport? Prefill { get; init; }
 
+    /// <summary>What happened to the link.</summary>
+    public LinkReport? Link { get; init; }
+
     /// <summary>The tokens of the event's text, in order.</summary>
     public IReadOnlyList<TokenReport>? Tokens { get; init; }
 
@@ -21,6 +24,9 @@ internal sealed record SplitReport
 
 /// <summary>Prompt progress.</summary>
 internal sealed record PrefillReport(int Done, int Total);
+
+/// <summary>A loss or a recovery: "link_lost", "resumed", "replaying", "replayed", "identity_not_promised", and a sentence.</summary>
+internal sealed record LinkReport(string State, string Message);
 
 /// <summary>A token: its text, and whether a draft had guessed it.</summary>
 internal sealed record TokenReport(string Text, bool Drafted);

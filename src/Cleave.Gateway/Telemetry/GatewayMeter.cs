@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using Cleave.Gateway.Hosting;
 using Cleave.Inference;
+using Cleave.Inference.Sessions;
 
 namespace Cleave.Gateway.Telemetry;
 
@@ -21,6 +22,7 @@ internal sealed class GatewayMeter : IDisposable
     private readonly Counter<long> _proposed;
     private readonly Counter<long> _accepted;
     private readonly Counter<long> _bytes;
+    private readonly Counter<long> _linkEvents;
     private readonly Histogram<double> _firstToken;
     private readonly Histogram<double> _tokensPerSecond;
     private readonly Histogram<double> _tokensPerRoundTrip;
@@ -37,6 +39,7 @@ internal sealed class GatewayMeter : IDisposable
         _proposed = _meter.CreateCounter<long>("cleave.draft.rows", description: "Draft rows sent");
         _accepted = _meter.CreateCounter<long>("cleave.draft.rows.accepted", description: "Draft rows whose token was right");
         _bytes = _meter.CreateCounter<long>("cleave.wire.bytes", "By", "Frame bytes by direction");
+        _linkEvents = _meter.CreateCounter<long>("cleave.link.events", description: "Losses and recoveries of the link by kind");
         _firstToken = _meter.CreateHistogram<double>("cleave.first_token.duration", "s", "From the request to the first token");
         _tokensPerSecond = _meter.CreateHistogram<double>("cleave.tokens_per_second", description: "First token to last");
         _tokensPerRoundTrip = _meter.CreateHistogram<double>("cleave.tokens_per_round_trip", description: "Tokens per decoding round trip");
@@ -53,6 +56,9 @@ internal sealed class GatewayMeter : IDisposable
         _running.Add(1);
         return new Measurement(this, Source.StartActivity("cleave.answer"));
     }
+
+    /// <summary>Counts a loss or a recovery.</summary>
+    public void Tell(SessionEvent happened) => _linkEvents.Add(1, new KeyValuePair<string, object?>("kind", happened.Kind.ToString()));
 
     /// <inheritdoc />
     public void Dispose() => _meter.Dispose();
