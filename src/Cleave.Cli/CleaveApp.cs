@@ -19,6 +19,7 @@ internal static class CleaveApp
         new TokenizeCommand(),
         new ExportCommand(),
         new WanCommand(),
+        new BenchCommand(),
     ];
 
     /// <summary>Runs one invocation and returns its exit code (<see cref="ExitCode"/>).</summary>

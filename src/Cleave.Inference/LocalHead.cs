@@ -1,5 +1,6 @@
 using Cleave.Compute;
 using Cleave.Engine;
+using Cleave.Inference.Privacy;
 using Cleave.Models;
 
 namespace Cleave.Inference;
@@ -35,8 +36,13 @@ public sealed class LocalHead : IDisposable
     /// <summary>
     /// Runs rows through the head. <paramref name="tokens"/>[i] is row i's token; hidden: [rows, hiddenSize].
     /// </summary>
+    /// <param name="cache">The session's cache.</param>
+    /// <param name="rows">Rows to append.</param>
+    /// <param name="tokens">Their tokens.</param>
+    /// <param name="hidden">Receives what crosses the cut.</param>
+    /// <param name="noise">Perturbs embeddings before the first layer; null (the default) leaves them as they are.</param>
     /// <exception cref="InferenceException">The cache refuses the rows.</exception>
-    public void Run(KvCache cache, ReadOnlySpan<TreeRow> rows, ReadOnlySpan<int> tokens, Span<float> hidden)
+    public void Run(KvCache cache, ReadOnlySpan<TreeRow> rows, ReadOnlySpan<int> tokens, Span<float> hidden, EmbeddingNoise? noise = null)
     {
         // 1. Append the rows to the cache.
         _pool.Reclaim();
@@ -53,6 +59,13 @@ public sealed class LocalHead : IDisposable
         // 2. Embed, run the layers, copy out.
         DeviceBuffers.Ensure(_device, ref _hidden, rows.Length, _config.HiddenSize);
         _device.Gather(_embedding, tokens, _config.EmbeddingScale, _hidden);
+        if (noise is not null)
+        {
+            _device.Download(_hidden, rows.Length, hidden);
+            noise.Apply(_plan, tokens, hidden);
+            _device.Upload(hidden, _hidden, rows.Length);
+        }
+
         _layers.Forward(_hidden, _plan, _pool.Arena);
         _device.Download(_hidden, rows.Length, hidden);
     }

@@ -1,12 +1,16 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Cleave.Cli.Benchmarking;
 
 namespace Cleave.Cli.Reports;
 
 /// <summary>Serialisation of everything the commands print as JSON.</summary>
 [JsonSerializable(typeof(RunReport))]
 [JsonSerializable(typeof(InspectReport))]
+[JsonSerializable(typeof(BenchReport))]
+[JsonSerializable(typeof(JsonStep))]
+[JsonSerializable(typeof(IReadOnlyList<BenchPrompt>))]
 [JsonSerializable(typeof(string))]
 internal sealed partial class ReportJson : JsonSerializerContext
 {

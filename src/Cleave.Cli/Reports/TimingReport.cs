@@ -9,4 +9,21 @@ internal sealed record TimingReport(double Network, double Head, double Middle, 
     public static TimingReport From(SessionTimings timings) => new(
         Math.Round(timings.NetworkMs, 3), Math.Round(timings.HeadMs, 3), Math.Round(timings.MiddleMs, 3),
         Math.Round(timings.TailMs, 3), Math.Round(timings.DraftMs, 3), Math.Round(timings.CodecMs, 3));
+
+    /// <summary>Several sessions' timings together.</summary>
+    public static TimingReport Sum(IEnumerable<SessionTimings> timings)
+    {
+        var sum = new SessionTimings();
+        foreach (SessionTimings one in timings)
+        {
+            sum.NetworkMs += one.NetworkMs;
+            sum.HeadMs += one.HeadMs;
+            sum.MiddleMs += one.MiddleMs;
+            sum.TailMs += one.TailMs;
+            sum.DraftMs += one.DraftMs;
+            sum.CodecMs += one.CodecMs;
+        }
+
+        return From(sum);
+    }
 }

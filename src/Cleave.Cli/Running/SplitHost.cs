@@ -108,7 +108,10 @@ internal sealed class SplitHost : IAsyncDisposable
     }
 
     /// <summary>Opens a conversation with a decoder of its own.</summary>
-    public async Task<TextGenerator> OpenAsync(string decoder, CancellationToken cancellationToken)
+    /// <param name="decoder">Its name.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="configure">Changes the drafter's settings, or null.</param>
+    public async Task<TextGenerator> OpenAsync(string decoder, CancellationToken cancellationToken, Func<DrafterContext, DrafterContext>? configure = null)
     {
         IMiddle middle = _link is null
             ? Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens)
@@ -116,7 +119,7 @@ internal sealed class SplitHost : IAsyncDisposable
                 _link, Worker!, Model.MiddleRange, _settings.Wire, Model.Config.HiddenSize,
                 Math.Min(_sessionTokens, Worker!.Limits.MaxKvTokensPerSession), cancellationToken);
         int tokens = Worker is null ? _sessionTokens : Math.Min(_sessionTokens, Worker.Limits.MaxKvTokensPerSession);
-        return new TextGenerator(new SplitSession(Model, middle, tokens), DecoderCatalog.Create(decoder, new DrafterContext()));
+        return new TextGenerator(new SplitSession(Model, middle, tokens), DecoderCatalog.Create(decoder, configure?.Invoke(new DrafterContext()) ?? new DrafterContext()));
     }
 
     /// <inheritdoc />

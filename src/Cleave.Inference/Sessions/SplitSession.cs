@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Cleave.Engine;
+using Cleave.Inference.Privacy;
 
 namespace Cleave.Inference.Sessions;
 
@@ -18,6 +19,7 @@ public sealed class SplitSession : IAsyncDisposable
 {
     private readonly TrustedModel _model;
     private readonly IMiddle _middle;
+    private readonly EmbeddingNoise? _noise;
     private readonly KvCache _head;
     private readonly TailRows _tail;
     private readonly List<int> _committedTokens = [];
@@ -34,8 +36,10 @@ public sealed class SplitSession : IAsyncDisposable
     /// <param name="model">Head, tail and tokenizer of this process.</param>
     /// <param name="middle">The session's middle layers; disposed with the session.</param>
     /// <param name="maxTokens">Most rows the session may hold, prompt, output and live drafts together.</param>
-    public SplitSession(TrustedModel model, IMiddle middle, int maxTokens)
+    /// <param name="noise">Embedding noise of this session, or null for none.</param>
+    public SplitSession(TrustedModel model, IMiddle middle, int maxTokens, EmbeddingNoise? noise = null)
     {
+        _noise = noise;
         _model = model;
         _middle = middle;
         MaxTokens = maxTokens;
@@ -248,7 +252,7 @@ public sealed class SplitSession : IAsyncDisposable
         using (ComputeGate.Lease lease = await _model.Gate.EnterAsync(cancellationToken))
         {
             long started = Stopwatch.GetTimestamp();
-            _model.Head.Run(_head, _rows.AsSpan(0, count), tokens.Span, _hidden.AsSpan(0, floats));
+            _model.Head.Run(_head, _rows.AsSpan(0, count), tokens.Span, _hidden.AsSpan(0, floats), _noise);
             Timings.HeadMs += Stopwatch.GetElapsedTime(started).TotalMilliseconds;
         }
 

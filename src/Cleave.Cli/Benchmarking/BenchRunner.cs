@@ -1,0 +1,105 @@
+using Cleave.Cli.Running;
+using Cleave.Inference;
+using Cleave.Inference.Decoding;
+
+namespace Cleave.Cli.Benchmarking;
+
+/// <summary>
+/// Measures a suite. One worker serves a link's cells; every prompt gets a fresh session; tokens are compared with sequential
+/// decoding's of the same prompt and sampling, computed once over the split.
+/// </summary>
+internal sealed class BenchRunner
+{
+    private readonly BenchSuite _suite;
+    private readonly SplitSettings _settings;
+    private readonly IReadOnlyList<BenchPrompt> _prompts;
+    private readonly Action<string> _say;
+    private readonly Dictionary<(BenchPrompt Prompt, double Temperature), IReadOnlyList<int>> _sequential = [];
+
+    public BenchRunner(BenchSuite suite, SplitSettings settings, IReadOnlyList<BenchPrompt> prompts, Action<string> say)
+    {
+        _suite = suite;
+        _settings = settings;
+        _prompts = prompts;
+        _say = say;
+    }
+
+    /// <summary>Where it ran; known once it has.</summary>
+    public BenchEnvironment? Environment { get; private set; }
+
+    /// <summary>Runs every cell, links outermost.</summary>
+    public async Task<IReadOnlyList<BenchRun>> RunAsync(CancellationToken cancellationToken)
+    {
+        var runs = new List<BenchRun>();
+        foreach (IGrouping<BenchLink, BenchCell> link in _suite.Cells.GroupBy(static c => c.Link))
+        {
+            await using SplitHost host = await SplitHost.StartAsync(_settings with { Wan = link.Key.Options }, _say, cancellationToken);
+            Environment ??= BenchEnvironment.Of(host, _settings);
+            await WarmAsync(host, cancellationToken);
+            foreach (BenchCell cell in link)
+            {
+                _say($"{runs.Count + 1}/{_suite.Cells.Count}: {cell.Decoder}{(cell.NgramSize > 0 ? " n=" + cell.NgramSize : "")}, {cell.Kind}, {cell.Link}");
+                runs.Add(await MeasureAsync(host, cell, cancellationToken));
+            }
+        }
+
+        return runs;
+    }
+
+    /// <summary>The cell's prompts: the first of each of its kinds.</summary>
+    public IReadOnlyList<BenchPrompt> PromptsOf(string kind) =>
+    [
+        .. from name in kind == "all" ? BenchSuite.PaperKinds : [kind]
+           from prompt in _prompts.Where(p => p.Kind == name).Take(_suite.PromptsPerKind)
+           select prompt,
+    ];
+
+    private async Task<BenchRun> MeasureAsync(SplitHost host, BenchCell cell, CancellationToken cancellationToken)
+    {
+        var answers = new List<Answer>();
+        bool identical = true;
+        foreach (BenchPrompt prompt in PromptsOf(cell.Kind))
+        {
+            Answer answer = await AnswerAsync(host, cell, prompt, cancellationToken);
+            answers.Add(answer);
+            if (!_sequential.TryGetValue((prompt, cell.Sampling.Temperature), out IReadOnlyList<int>? expected))
+            {
+                expected = cell.Decoder == "sequential"
+                    ? answer.Tokens
+                    : (await AnswerAsync(host, cell with { Decoder = "sequential", NgramSize = 0 }, prompt, cancellationToken)).Tokens;
+                _sequential[(prompt, cell.Sampling.Temperature)] = expected;
+            }
+
+            identical &= expected.SequenceEqual(answer.Tokens);
+        }
+
+        if (answers.Count == 0)
+        {
+            throw new CliException($"there are no prompts of kind '{cell.Kind}'; the suite needs {string.Join(", ", BenchSuite.Kinds)}");
+        }
+
+        return BenchRun.From(cell, answers, identical);
+    }
+
+    private async Task<Answer> AnswerAsync(SplitHost host, BenchCell cell, BenchPrompt prompt, CancellationToken cancellationToken)
+    {
+        await using TextGenerator generator = await host.OpenAsync(cell.Decoder, cancellationToken, cell.Apply);
+        var options = new GenerationOptions
+        {
+            Sampling = cell.Sampling,
+            Decoding = new DecodingOptions { MaxTokens = _suite.Tokens, StopAtEndOfTurn = false },
+        };
+        return await Answer.GenerateAsync(generator, prompt.Ids(host.Model.Tokenizer), options, show: null, cancellationToken);
+    }
+
+    /// <summary>Compiled code and warm caches before the first figure.</summary>
+    private async Task WarmAsync(SplitHost host, CancellationToken cancellationToken)
+    {
+        _say("warming up");
+        BenchPrompt prompt = _prompts[0];
+        foreach (string decoder in _suite.Cells.Select(static c => c.Decoder).Distinct())
+        {
+            await AnswerAsync(host, new BenchCell { Decoder = decoder, Kind = prompt.Kind, Link = new BenchLink(0) }, prompt, cancellationToken);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+using Cleave.Inference.Decoding;
+using Cleave.Inference.Sampling;
+
+namespace Cleave.Cli.Benchmarking;
+
+/// <summary>What each suite measures.</summary>
+internal sealed record BenchSuite
+{
+    /// <summary>The paper's kinds of text.</summary>
+    public static IReadOnlyList<string> PaperKinds { get; } = ["code", "structured", "creative", "conversational"];
+
+    /// <summary>Those, and text that repeats its prompt.</summary>
+    public static IReadOnlyList<string> Kinds { get; } = [.. PaperKinds, "repeat"];
+
+    /// <summary>Suite names.</summary>
+    public static IReadOnlyList<string> Names { get; } = ["quick", "ablation", "rtt", "bandwidth", "ladder", "all"];
+
+    /// <summary>Measurements, in order.</summary>
+    public required IReadOnlyList<BenchCell> Cells { get; init; }
+
+    /// <summary>Prompts of each kind.</summary>
+    public required int PromptsPerKind { get; init; }
+
+    /// <summary>Tokens per prompt.</summary>
+    public required int Tokens { get; init; }
+
+    /// <summary>True when the optimisation ladder is climbed too.</summary>
+    public bool Ladder { get; init; }
+
+    /// <summary>A suite by name.</summary>
+    /// <param name="name">One of <see cref="Names"/>.</param>
+    /// <param name="decoders">Decoders to measure besides sequential; null: those of the suite.</param>
+    /// <param name="sampling">How tokens are chosen.</param>
+    public static BenchSuite Named(string name, IReadOnlyList<string>? decoders, SamplingOptions sampling)
+    {
+        BenchLink at80 = new(80);
+        string[] every = [.. decoders ?? [.. DecoderCatalog.Names.Where(static d => d != "sequential")]];
+        string[] with = ["sequential", .. every];
+        string[] principal = ["sequential", .. decoders ?? [DecoderCatalog.Best]];
+        IEnumerable<BenchCell> Grid(IEnumerable<string> names, IEnumerable<string> kinds, IEnumerable<BenchLink> links) =>
+            from link in links
+            from kind in kinds
+            from decoder in names
+            select new BenchCell { Decoder = decoder, Kind = kind, Link = link, Sampling = sampling };
+
+        return name switch
+        {
+            "quick" => new BenchSuite { Cells = [.. Grid(principal, Kinds, [at80])], PromptsPerKind = 2, Tokens = 32 },
+            "ablation" => new BenchSuite
+            {
+                Cells =
+                [
+                    .. Grid(with, Kinds, [at80]),
+                    .. from size in Enumerable.Range(3, 5)
+                       from kind in PaperKinds
+                       select new BenchCell { Decoder = "ngram", NgramSize = size, Kind = kind, Link = at80, Sampling = sampling },
+                ],
+                PromptsPerKind = 10,
+                Tokens = 64,
+            },
+            "rtt" => new BenchSuite
+            {
+                Cells = [.. Grid(with, ["all"], from rtt in new double[] { 0, 20, 40, 80, 120, 150, 200 } select new BenchLink(rtt))],
+                PromptsPerKind = 2,
+                Tokens = 48,
+            },
+            "bandwidth" => new BenchSuite
+            {
+                Cells = [.. Grid(principal, ["all", "repeat"], from mbit in new double[] { 5, 20, 50, 100, 1000 } select new BenchLink(80, mbit, mbit))],
+                PromptsPerKind = 3,
+                Tokens = 48,
+            },
+            "ladder" => new BenchSuite { Cells = [.. Grid(with, ["all"], [at80])], PromptsPerKind = 2, Tokens = 48, Ladder = true },
+            "all" => Join(Named("ablation", decoders, sampling), Named("rtt", decoders, sampling), Named("bandwidth", decoders, sampling)),
+            _ => throw new CliException($"there is no suite '{name}'; the suites are {string.Join(", ", Names)}"),
+        };
+    }
+
+    private static BenchSuite Join(params BenchSuite[] suites) => new()
+    {
+        Cells = [.. suites.SelectMany(static s => s.Cells).Distinct()],
+        PromptsPerKind = suites.Max(static s => s.PromptsPerKind),
+        Tokens = suites.Max(static s => s.Tokens),
+        Ladder = true,
+    };
+}

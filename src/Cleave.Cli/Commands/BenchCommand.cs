@@ -1,0 +1,123 @@
+using System.CommandLine;
+using System.Text.Json;
+using Cleave.Cli.Arguments;
+using Cleave.Cli.Benchmarking;
+using Cleave.Cli.Reports;
+using Cleave.Cli.Running;
+using Cleave.Cli.Terminal;
+using Cleave.Inference.Decoding;
+
+namespace Cleave.Cli.Commands;
+
+/// <summary><c>cleave bench</c>: the study, on this machine over an emulated link.</summary>
+internal sealed class BenchCommand : TaughtCommand
+{
+    private readonly Option<string> _suite = new("--suite", "-s")
+    {
+        HelpName = "NAME",
+        Description = "quick (under 4 minutes), ablation, rtt, bandwidth, ladder, or all",
+        DefaultValueFactory = static _ => "quick",
+    };
+
+    private readonly Option<FileInfo> _prompts = new("--prompts") { HelpName = "FILE", Description = "Prompts of your own: a JSON array of {\"kind\", \"text\", \"chat\"} (default: 50 bundled ones)" };
+    private readonly Option<string> _decoders = new("--decoders") { HelpName = "A,B", Description = "Decoders to measure beside sequential (default: the suite's)" };
+    private readonly Option<int?> _tokens = new("--tokens", "-n") { HelpName = "N", Description = "Tokens per prompt (default: the suite's)" };
+    private readonly Option<int?> _perKind = new("--per-kind") { HelpName = "N", Description = "Prompts of each kind (default: the suite's)" };
+    private readonly Option<DirectoryInfo> _out = new("--out", "-o") { HelpName = "DIR", Description = "Write bench.json, bench.csv, bench.md and plots (PNG, SVG) there" };
+    private readonly Option<bool> _json = new("--json") { Description = "Print one JSON object" };
+    private readonly ModelArgument _model = new();
+    private readonly WireArgument _wire = new();
+    private readonly CutArguments _cut;
+    private readonly SamplingArguments _sampling;
+
+    public BenchCommand()
+        : base("bench", "Measure decoders over emulated links, every token checked against sequential decoding")
+    {
+        foreach (Option option in (Option[])[_suite, _prompts, _decoders, _tokens, _perKind, _out, _json, _model, _wire])
+        {
+            Options.Add(option);
+        }
+
+        _cut = new CutArguments(this);
+        _sampling = new SamplingArguments(this);
+        _suite.AcceptOnlyFromAmong([.. BenchSuite.Names]);
+        SetAction(RunAsync);
+    }
+
+    /// <inheritdoc />
+    public override IReadOnlyList<(string Line, string Says)> Examples =>
+    [
+        ("cleave bench", "sequential against the best decoder at 80 ms, by kind of text"),
+        ("cleave bench --suite ablation --out results", "every decoder and the paper's n-gram sweep, with tables beside the paper's and plots"),
+        ("cleave bench --suite rtt --decoders auto --json", "throughput from 0 to 200 ms, and how well it is predicted"),
+        ("cleave bench --temperature 0.7 --seed 1", "the same, sampled"),
+    ];
+
+    private async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
+    {
+        BenchSuite suite = BenchSuite.Named(parsed.GetValue(_suite)!, Decoders(parsed), _sampling.Read(parsed));
+        suite = suite with
+        {
+            Tokens = parsed.GetValue(_tokens) ?? suite.Tokens,
+            PromptsPerKind = parsed.GetValue(_perKind) ?? suite.PromptsPerKind,
+        };
+        IReadOnlyList<BenchPrompt> prompts = parsed.GetValue(_prompts) is { } file ? BenchPrompt.Read(file) : BenchPrompt.Bundled();
+        var settings = new SplitSettings { ModelPath = _model.Path(parsed), Cut = _cut.Read(parsed), Wire = parsed.GetValue(_wire) };
+
+        using var status = new StatusLine();
+        var runner = new BenchRunner(suite, settings, prompts, status.Say);
+        IReadOnlyList<BenchRun> runs = await runner.RunAsync(cancellationToken);
+        IReadOnlyList<LadderRung> ladder = suite.Ladder ? await OptimisationLadder.ClimbAsync(settings, runner, status.Say, cancellationToken) : [];
+        var report = new BenchReport
+        {
+            Environment = runner.Environment!,
+            Suite = parsed.GetValue(_suite)!,
+            Runs = runs,
+            RttModel = RttFit.Of(runs),
+            Ladder = ladder,
+        };
+        status.Clear();
+
+        string json = JsonSerializer.Serialize(report, ReportJson.Output.BenchReport);
+        if (parsed.GetValue(_out) is { } directory)
+        {
+            directory.Create();
+            string In(string name) => Path.Combine(directory.FullName, name);
+            await File.WriteAllTextAsync(In("bench.json"), json + "\n", cancellationToken);
+            await File.WriteAllTextAsync(In("bench.csv"), BenchCsv.Write(runs), cancellationToken);
+            await File.WriteAllTextAsync(In("bench.md"), BenchMarkdown.Write(report), cancellationToken);
+            BenchPlots.Write(report, directory.FullName);
+            status.Note($"written to {directory.FullName}");
+        }
+
+        if (parsed.GetValue(_json))
+        {
+            Console.Out.WriteLine(json);
+        }
+        else
+        {
+            Console.Out.Write(BenchMarkdown.Write(report));
+        }
+
+        return runs.All(static r => r.Identical) ? ExitCode.Success : ExitCode.Mismatch;
+    }
+
+    private IReadOnlyList<string>? Decoders(ParseResult parsed)
+    {
+        if (parsed.GetValue(_decoders) is not { } text)
+        {
+            return null;
+        }
+
+        string[] names = text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        foreach (string name in names)
+        {
+            if (!DecoderCatalog.Names.Contains(name))
+            {
+                throw new CliException($"there is no decoder '{name}'; the decoders are {string.Join(", ", DecoderCatalog.Names)}");
+            }
+        }
+
+        return [.. names.Where(static name => name != "sequential")];
+    }
+}

@@ -1,0 +1,64 @@
+using Cleave.PrivacyLab.Capture;
+using Cleave.PrivacyLab.Learning;
+
+namespace Cleave.PrivacyLab.Attacks;
+
+/// <summary>
+/// Tells a property of a session (which decoder, what kind of text, how long a prompt) from numbers that hold no activation: a small
+/// perceptron over summary features, trained on sessions the attacker ran himself under the same defence.
+/// </summary>
+public sealed class SessionClassifier : IAttack
+{
+    private readonly Func<WorkerView, float[]> _features;
+    private readonly Perceptron _network;
+
+    private SessionClassifier(string name, ThreatTier tier, Func<WorkerView, float[]> features, Perceptron network)
+    {
+        Name = name;
+        Tier = tier;
+        _features = features;
+        _network = network;
+    }
+
+    /// <inheritdoc />
+    public string Name { get; }
+
+    /// <inheritdoc />
+    public ThreatTier Tier { get; }
+
+    /// <inheritdoc />
+    public BoundarySide Side => BoundarySide.Session;
+
+    /// <summary>Learns from the network's view: sizes and times of frames.</summary>
+    public static SessionClassifier OfTraffic(MatrixProduct product, IReadOnlyList<WorkerView> sessions, IReadOnlyList<int> labels, int classes, int seed) =>
+        Train("traffic", ThreatTier.N, SessionFeatures.OfTraffic, product, sessions, labels, classes, seed);
+
+    /// <summary>Learns from the worker's view of trees and commits.</summary>
+    public static SessionClassifier OfShape(MatrixProduct product, IReadOnlyList<WorkerView> sessions, IReadOnlyList<int> labels, int classes, int seed) =>
+        Train("tree-shape", ThreatTier.T0, SessionFeatures.OfShape, product, sessions, labels, classes, seed);
+
+    /// <inheritdoc />
+    public IReadOnlyList<AttackClaim> Recover(IReadOnlyList<WorkerView> views)
+    {
+        var claims = new List<AttackClaim>(views.Count);
+        Span<int> best = stackalloc int[1];
+        foreach (WorkerView view in views)
+        {
+            BestFew.Find(_network.Scores(_features(view)), best);
+            claims.Add(new AttackClaim(0) { Label = best[0] });
+        }
+
+        return claims;
+    }
+
+    private static SessionClassifier Train(
+        string name, ThreatTier tier, Func<WorkerView, float[]> features, MatrixProduct product, IReadOnlyList<WorkerView> sessions,
+        IReadOnlyList<int> labels, int classes, int seed)
+    {
+        float[][] rows = [.. sessions.Select(features)];
+        var options = new AdamOptions { Epochs = 120, BatchSize = 16, LearningRate = 3e-3, WeightDecay = 0.05, Seed = seed };
+        Perceptron network = Perceptron.Train(
+            product, rows.SelectMany(static row => row).ToArray(), rows[0].Length, [.. labels], classes, [32], options);
+        return new SessionClassifier(name, tier, features, network);
+    }
+}
