@@ -32,7 +32,7 @@ public static class GatewayApp
         builder.Configuration.AddConfiguration(configuration);
 
         // 1. Settings, checked before anything listens.
-        GatewayOptions options = Validated(configuration);
+        GatewayOptions options = ReadOptions(configuration);
         builder.Services.AddSingleton(options);
 
         // 2. Services.
@@ -65,7 +65,9 @@ public static class GatewayApp
         return app;
     }
 
-    private static GatewayOptions Validated(IConfiguration configuration)
+    /// <summary>The settings in a configuration, checked.</summary>
+    /// <exception cref="OptionsValidationException">One is out of range; every problem is named.</exception>
+    public static GatewayOptions ReadOptions(IConfiguration configuration)
     {
         var options = new GatewayOptions();
         configuration.GetSection(GatewayOptions.Section).Bind(options);
