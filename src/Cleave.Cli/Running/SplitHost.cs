@@ -1,10 +1,10 @@
 using System.Net;
 using Cleave.Compute;
+using Cleave.Gateway.Hosting;
 using Cleave.Inference;
 using Cleave.Inference.Decoding;
 using Cleave.Inference.Sessions;
 using Cleave.Models;
-using Cleave.Protocol;
 using Cleave.Protocol.Grpc;
 using Cleave.Protocol.Links;
 using Cleave.Protocol.Pairing;
@@ -18,7 +18,7 @@ namespace Cleave.Cli.Running;
 /// <item>open the model and check the cut;</item>
 /// <item>start a worker process, unless one was given or the model runs unsplit, and load head and tail meanwhile;</item>
 /// <item>put the emulated link in between, if asked for;</item>
-/// <item>connect, and compare what the worker says it holds with our own file.</item>
+/// <item>know the workers by their links; what one says it holds is compared with our own file when a session opens on it.</item>
 /// </list>
 /// </summary>
 internal sealed class SplitHost : IAsyncDisposable
@@ -26,24 +26,29 @@ internal sealed class SplitHost : IAsyncDisposable
     // Draft rows live beside the committed ones.
     private const int DraftRows = 128;
 
-    private readonly SplitSettings _settings;
-    private readonly int _sessionTokens;
-    private WorkerProcess? _workerProcess;
-    private WanEmulator? _wan;
-    private ILink? _link;
+    // A worker of our own that vanished will not come back by itself; a stranger's may be restarting.
+    private static readonly TimeSpan OwnWorkerPatience = TimeSpan.FromSeconds(10);
 
-    private SplitHost(SplitSettings settings, TrustedModel model)
+    private readonly SplitSettings _settings;
+    private readonly Action<string> _say;
+    private readonly Action<string> _interject;
+    private readonly int _sessionTokens;
+    private readonly List<WanEmulator> _wans = [];
+    private readonly List<ILink> _links = [];
+    private WorkerProcess? _workerProcess;
+    private WorkerRoster? _roster;
+
+    private SplitHost(SplitSettings settings, TrustedModel model, Action<string> say, Action<string> interject)
     {
         _settings = settings;
+        _say = say;
+        _interject = interject;
         Model = model;
         _sessionTokens = ContextTokens(settings, model.Config) + DraftRows;
     }
 
     /// <summary>Tokenizer, head and tail.</summary>
     public TrustedModel Model { get; }
-
-    /// <summary>What the worker says of itself; null when unsplit.</summary>
-    public WorkerDescription? Worker { get; private set; }
 
     /// <summary>The cut; for an unsplit run, none.</summary>
     public Cut? Cut => _settings.Cut;
@@ -55,7 +60,8 @@ internal sealed class SplitHost : IAsyncDisposable
     /// <param name="settings">Which model, where.</param>
     /// <param name="say">Told what is going on.</param>
     /// <param name="cancellationToken">Gives up; nothing is left running.</param>
-    public static async Task<SplitHost> StartAsync(SplitSettings settings, Action<string> say, CancellationToken cancellationToken)
+    /// <param name="interject">Told what befalls a session later on, while text may be half written; null says it too.</param>
+    public static async Task<SplitHost> StartAsync(SplitSettings settings, Action<string> say, CancellationToken cancellationToken, Action<string>? interject = null)
     {
         // 1. The model and the cut.
         IModelSource source = ModelSource.Open(settings.ModelPath);
@@ -69,7 +75,7 @@ internal sealed class SplitHost : IAsyncDisposable
             }
 
             // 2. The worker starts while head and tail load.
-            if (settings is { Cut: { } cut, Worker: null })
+            if (settings is { Cut: { } cut, Workers: [] })
             {
                 say("starting a worker process");
                 starting = WorkerProcess.StartAsync(settings.ModelPath, cut.MiddleRange(source.Config.Layers), cancellationToken);
@@ -78,11 +84,11 @@ internal sealed class SplitHost : IAsyncDisposable
             int kvTokens = settings.Sessions * (ContextTokens(settings, source.Config) + DraftRows);
             TrustedModel model = await Task.Run(
                 () => TrustedModel.Load(source, TokenizerLoader.Load(source), new CpuDevice(), settings.Cut, kvTokens), cancellationToken);
-            host = new SplitHost(settings, model);
+            host = new SplitHost(settings, model, say, interject ?? say);
             if (settings.Cut is not null)
             {
                 host._workerProcess = starting is null ? null : await starting;
-                await host.ConnectAsync(say, cancellationToken);
+                host.Connect();
             }
 
             return host;
@@ -113,26 +119,66 @@ internal sealed class SplitHost : IAsyncDisposable
     /// <param name="configure">Changes the drafter's settings, or null.</param>
     public async Task<TextGenerator> OpenAsync(string decoder, CancellationToken cancellationToken, Func<DrafterContext, DrafterContext>? configure = null)
     {
-        IMiddle middle = _link is null
-            ? Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens)
-            : await RemoteMiddle.OpenAsync(
-                _link, Worker!, Model.MiddleRange, _settings.Wire, Model.Config.HiddenSize,
-                Math.Min(_sessionTokens, Worker!.Limits.MaxKvTokensPerSession), cancellationToken);
-        int tokens = Worker is null ? _sessionTokens : Math.Min(_sessionTokens, Worker.Limits.MaxKvTokensPerSession);
-        return new TextGenerator(new SplitSession(Model, middle, tokens), DecoderCatalog.Create(decoder, configure?.Invoke(new DrafterContext()) ?? new DrafterContext()));
+        if (_roster is null)
+        {
+            return Generator(Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens), _sessionTokens, decoder, configure);
+        }
+
+        _status.Say("connecting to " + string.Join(", ", _links.Select(static link => link.Name)));
+        Worker worker = await PickAsync(_roster, cancellationToken);
+        int tokens = RemoteTokens(worker);
+        TextGenerator generator = Generator(
+            await OpenRemoteAsync(_roster, tokens, what => _status.Interject(what.Message), cancellationToken), tokens, decoder, configure);
+        await generator.PrepareAsync(cancellationToken);
+        return generator;
+    }
+
+    /// <summary>The split as a gateway uses it. Sessions are opened as they are needed.</summary>
+    public async Task<GatewayBackend> BackendAsync(string decoder, CancellationToken cancellationToken)
+    {
+        var backend = new GatewayBackend
+        {
+            Model = Model,
+            ModelName = Path.GetFileNameWithoutExtension(_settings.ModelPath),
+            Decoder = decoder,
+            ContextTokens = _sessionTokens - DraftRows,
+            MaxConversations = _settings.Sessions,
+            PrivacyVerdict = PrivacyVerdict.For(this),
+            Cut = _settings.Cut,
+            Wire = _settings.Wire,
+            OpenAsync = (opening, _) => Task.FromResult(Generator(
+                Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens), _sessionTokens, decoder, null, opening.KnownRttMs)),
+        };
+        if (_roster is not { } roster)
+        {
+            return backend;
+        }
+
+        _status.Say("connecting to " + string.Join(", ", _links.Select(static link => link.Name)));
+        Worker worker = await PickAsync(roster, cancellationToken);
+        int tokens = RemoteTokens(worker);
+        return backend with
+        {
+            Worker = worker.Description,
+            WorkerAddress = string.Join(", ", _links.Select(static link => link.Name)),
+            ContextTokens = Math.Min(backend.ContextTokens, tokens),
+            MaxConversations = Math.Min(backend.MaxConversations, Math.Max(1, worker.Description.Limits.MaxSessionsPerTenant)),
+            OpenAsync = async (opening, cancellation) => Generator(
+                await OpenRemoteAsync(roster, tokens, opening.Events.Tell, cancellation), tokens, decoder, null, opening.KnownRttMs),
+        };
     }
 
     /// <inheritdoc />
     public async ValueTask DisposeAsync()
     {
-        if (_link is not null)
+        foreach (ILink link in _links)
         {
-            await _link.DisposeAsync();
+            await link.DisposeAsync();
         }
 
-        if (_wan is not null)
+        foreach (WanEmulator wan in _wans)
         {
-            await _wan.DisposeAsync();
+            await wan.DisposeAsync();
         }
 
         if (_workerProcess is not null)
@@ -143,28 +189,56 @@ internal sealed class SplitHost : IAsyncDisposable
         Model.Dispose();
     }
 
-    private async Task ConnectAsync(Action<string> say, CancellationToken cancellationToken)
+    private void Connect()
     {
-        PairingLink link = _settings.Worker ?? _workerProcess!.Link;
-
-        // 3. The emulated link.
-        if (_settings.Wan is { } options)
+        foreach (PairingLink worker in _workerProcess is null ? _settings.Workers : [_workerProcess.Link])
         {
-            _wan = WanEmulator.Start(new IPEndPoint(IPAddress.Loopback, 0), Target(link), options);
-            link = link.At(_wan.ListenEndPoint.Address.ToString(), _wan.ListenEndPoint.Port);
+            // 3. The emulated link.
+            PairingLink link = worker;
+            if (_settings.Wan is { } options)
+            {
+                WanEmulator wan = WanEmulator.Start(new IPEndPoint(IPAddress.Loopback, 0), Target(worker), options);
+                _wans.Add(wan);
+                link = worker.At(wan.ListenEndPoint.Address.ToString(), wan.ListenEndPoint.Port);
+            }
+
+            _links.Add(new GrpcLink(link));
         }
 
-        // 4. The worker's word against our file.
-        say($"connecting to {link.Address}");
-        _link = new GrpcLink(link);
-        Worker = await _link.DescribeAsync(cancellationToken);
-        WorkerMatch.Check(Worker, Model.Source, Model.MiddleRange, _settings.Wire);
+        // 4. A worker's word is compared with our file whenever one is picked.
+        _roster = new WorkerRoster(_links, new WorkerMatch(Model.Source, Model.MiddleRange, _settings.Wire).Check);
+    }
+
+    private TextGenerator Generator(IMiddle middle, int tokens, string decoder, Func<DrafterContext, DrafterContext>? configure, double? knownRttMs = null) => new(
+        new SplitSession(Model, middle, tokens), DecoderCatalog.Create(decoder, configure?.Invoke(new DrafterContext()) ?? new DrafterContext()), knownRttMs);
+
+    private int RemoteTokens(Worker worker) => Math.Min(_sessionTokens, worker.Description.Limits.MaxKvTokensPerSession);
+
+    private async Task<Worker> PickAsync(WorkerRoster roster, CancellationToken cancellationToken)
+    {
+        Worker worker = await roster.PickAsync(avoid: null, cancellationToken);
 
         // A worker of our own reads our own file: what it says of it is no news.
-        foreach (string notice in _workerProcess is null ? Worker.Notices : [])
+        foreach (string notice in _workerProcess is null ? worker.Description.Notices : [])
         {
-            say("the worker says: " + notice);
+            _status.Note("the worker says: " + notice);
         }
+
+        return worker;
+    }
+
+    private Task<RemoteMiddle> OpenRemoteAsync(WorkerRoster roster, int tokens, Action<SessionEvent> events, CancellationToken cancellationToken)
+    {
+        var options = new RemoteMiddleOptions
+        {
+            Range = Model.MiddleRange,
+            WireType = _settings.Wire,
+            HiddenSize = Model.Config.HiddenSize,
+            MaxTokens = tokens,
+            Events = events,
+        };
+        return RemoteMiddle.OpenAsync(
+            roster, _workerProcess is null ? options : options with { RecoveryTimeout = OwnWorkerPatience }, cancellationToken);
     }
 
     private static EndPoint Target(PairingLink link) =>
