@@ -7,7 +7,7 @@ public sealed class SplitGateway : IAsyncLifetime
 {
     public TestGateway Gateway { get; private set; } = null!;
 
-    public async ValueTask InitializeAsync() => Gateway = await TestGateway.StartAsync(Cut.Default);
+    public async ValueTask InitializeAsync() => Gateway = await TestGateway.StartAsync(Cut.Default, sessions: 8);
 
     public ValueTask DisposeAsync() => Gateway.DisposeAsync();
 }

@@ -6,6 +6,7 @@ using Cleave.Cli.Terminal;
 using Cleave.Gateway.Hosting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
 
@@ -60,7 +61,7 @@ internal sealed class ServeCommand : TaughtCommand
         // 2. The split.
         using var status = new StatusLine();
         SplitSettings settings = _split.Read(parsed) with { Sessions = options.MaxConversations };
-        await using SplitHost host = await SplitHost.StartAsync(settings, status, cancellationToken);
+        await using SplitHost host = await SplitHost.StartAsync(settings, status.Say, cancellationToken, status.Note);
         GatewayBackend backend = await host.BackendAsync(parsed.GetValue(_decoder)!, cancellationToken);
         status.Clear();
 
@@ -147,6 +148,6 @@ internal sealed class ServeCommand : TaughtCommand
         _ = json
             ? builder.Logging.AddJsonConsole(static console => console.UseUtcTimestamp = true)
             : builder.Logging.AddSimpleConsole(static console => console.SingleLine = true);
-        builder.Logging.Services.Configure<ConsoleLoggerOptions>(static console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        builder.Services.Configure<ConsoleLoggerOptions>(static console => console.LogToStandardErrorThreshold = LogLevel.Trace);
     }
 }

@@ -124,11 +124,11 @@ internal sealed class SplitHost : IAsyncDisposable
             return Generator(Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens), _sessionTokens, decoder, configure);
         }
 
-        _status.Say("connecting to " + string.Join(", ", _links.Select(static link => link.Name)));
+        _say("connecting to " + string.Join(", ", _links.Select(static link => link.Name)));
         Worker worker = await PickAsync(_roster, cancellationToken);
         int tokens = RemoteTokens(worker);
         TextGenerator generator = Generator(
-            await OpenRemoteAsync(_roster, tokens, what => _status.Interject(what.Message), cancellationToken), tokens, decoder, configure);
+            await OpenRemoteAsync(_roster, tokens, what => _interject(what.Message), cancellationToken), tokens, decoder, configure);
         await generator.PrepareAsync(cancellationToken);
         return generator;
     }
@@ -154,7 +154,7 @@ internal sealed class SplitHost : IAsyncDisposable
             return backend;
         }
 
-        _status.Say("connecting to " + string.Join(", ", _links.Select(static link => link.Name)));
+        _say("connecting to " + string.Join(", ", _links.Select(static link => link.Name)));
         Worker worker = await PickAsync(roster, cancellationToken);
         int tokens = RemoteTokens(worker);
         return backend with
@@ -221,7 +221,7 @@ internal sealed class SplitHost : IAsyncDisposable
         // A worker of our own reads our own file: what it says of it is no news.
         foreach (string notice in _workerProcess is null ? worker.Description.Notices : [])
         {
-            _status.Note("the worker says: " + notice);
+            _interject("the worker says: " + notice);
         }
 
         return worker;

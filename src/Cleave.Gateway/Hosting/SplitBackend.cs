@@ -1,5 +1,4 @@
 using Cleave.Compute;
-using Cleave.Gateway.Conversations;
 using Cleave.Inference;
 using Cleave.Inference.Decoding;
 using Cleave.Inference.Sessions;
