@@ -56,7 +56,7 @@ public sealed class ServingLimits
     [Range(2, 65_536)]
     public int MaxUnauthenticatedConnections { get; set; } = 64;
 
-    /// <summary>Wrong tokens on one connection before it is closed.</summary>
+    /// <summary>Wrong tokens on one connection that are answered; the next one closes it.</summary>
     [Range(1, 1000)]
     public int MaxWrongTokensPerConnection { get; set; } = 3;
 

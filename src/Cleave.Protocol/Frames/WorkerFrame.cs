@@ -7,7 +7,7 @@ public abstract record WorkerFrame;
 /// <param name="Version">Protocol version in force.</param>
 /// <param name="SessionId">16 bytes.</param>
 /// <param name="Secret">16 bytes.</param>
-/// <param name="ResumedSeq">Last seq the worker has applied (0 for a new session).</param>
+/// <param name="ResumedSeq">Last seq the worker has taken, applied or queued (0 for a new session): its reply comes by itself, frames after it are to be sent again.</param>
 /// <param name="AnswersSeq">0 for an open frame, otherwise the seq of the fork frame it answers.</param>
 public sealed record OpenedFrame(
     ushort Version, ReadOnlyMemory<byte> SessionId, ReadOnlyMemory<byte> Secret, ulong ResumedSeq, ulong AnswersSeq = 0) : WorkerFrame;

@@ -116,15 +116,16 @@ public sealed class GrpcLink : ILink
                 WireErrorCode.Unauthorized,
                 $"The worker at {Name} does not know this token: it was revoked, or the pairing link is from before the worker's tokens were renewed.",
                 SessionSurvives: false),
-            StatusCode.ResourceExhausted when HasServerStatus(e) => new WireError(WireErrorCode.QuotaExceeded, $"The worker at {Name} refused: {detail}", RetryAfterMs: 1000),
-            StatusCode.ResourceExhausted => new WireError(WireErrorCode.TooLarge, $"The worker at {Name} sent a frame over {_options.MaxReceiveBytes} bytes.", SessionSurvives: false),
+            StatusCode.ResourceExhausted when detail.StartsWith("Received message exceeds", StringComparison.Ordinal) => new WireError(
+                WireErrorCode.TooLarge,
+                $"A frame to or from the worker at {Name} was larger than its receiver takes (here at most {_options.MaxReceiveBytes} bytes).",
+                SessionSurvives: false),
+            StatusCode.ResourceExhausted => new WireError(WireErrorCode.QuotaExceeded, $"The worker at {Name} refused: {detail}", RetryAfterMs: 1000),
             StatusCode.Unimplemented => new WireError(WireErrorCode.UnsupportedVersion, $"What listens at {Name} is no cleave worker.", SessionSurvives: false),
             _ => TranslateTransport(e, detail),
         };
         return new WireException(error, e);
     }
-
-    private static bool HasServerStatus(RpcException e) => e.Status.DebugException is null && !e.Status.Detail.StartsWith("Received message exceeds", StringComparison.Ordinal);
 
     private WireError TranslateTransport(RpcException e, string detail)
     {

@@ -31,18 +31,14 @@ internal sealed class GrpcLinkStream : ILinkStream
         {
             await _call.RequestStream.WriteAsync(frame, cancellationToken).ConfigureAwait(false);
         }
-        catch (RpcException e)
+        catch (RpcException e) when (e.StatusCode != StatusCode.OK)
         {
             throw _link.Translate(e);
         }
-        catch (InvalidOperationException e)
+        catch (Exception e) when (e is RpcException or InvalidOperationException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested && !_disposed))
         {
-            // The call had already ended.
-            throw Ended(e);
-        }
-        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw Ended(e);
+            // The call is over; only its response side knows why (the worker's last frame, or a status).
+            return;
         }
 
         Interlocked.Add(ref _bytesSent, FrameCodec.Size(frame));
@@ -96,20 +92,22 @@ internal sealed class GrpcLinkStream : ILinkStream
         _gone.Dispose();
     }
 
-    private WireException Ended(Exception inner)
+    /// <summary>The call ended before this operation: why, as far as it is known.</summary>
+    private WireException Ended(OperationCanceledException inner)
     {
-        Status status;
         try
         {
-            status = _call.GetStatus();
+            Status status = _call.GetStatus();
+            if (status.StatusCode != StatusCode.OK)
+            {
+                return _link.Translate(new RpcException(status));
+            }
         }
         catch (InvalidOperationException)
         {
-            return new WireException(new WireError(WireErrorCode.LinkLost, $"The stream to {_link.Name} has ended."), inner);
+            // No status yet.
         }
 
-        return status.StatusCode == StatusCode.OK
-            ? new WireException(new WireError(WireErrorCode.LinkLost, $"The worker at {_link.Name} ended the stream."), inner)
-            : _link.Translate(new RpcException(status));
+        return new WireException(new WireError(WireErrorCode.LinkLost, $"The stream to {_link.Name} has ended."), inner);
     }
 }

@@ -10,7 +10,7 @@ public interface IFrameEndpoint
 
     /// <summary>
     /// Serves one stream until the client closes it, it breaks, or it is cancelled. Encoded frames in, encoded frames out.
-    /// <paramref name="receive"/> returns null at the end of the stream; its memory is valid until the next call.
+    /// <paramref name="receive"/> returns null at the end of the stream (an empty frame is not the end, and malformed); its memory is valid until the next call.
     /// </summary>
     Task ServeAsync(
         string tenant,

@@ -28,7 +28,11 @@ public interface ILinkStream : IAsyncDisposable
     /// <inheritdoc cref="BytesSent"/>
     long BytesReceived { get; }
 
-    /// <summary>Sends a frame. The frame's memory may be reused once the task completes.</summary>
+    /// <summary>
+    /// Sends a frame. The frame's memory may be reused once the task completes. On a stream that is over already
+    /// a frame may vanish without an exception: <see cref="ReceiveAsync"/> tells why it is over.
+    /// </summary>
+    /// <exception cref="WireException">The link was lost, or refused in the first place.</exception>
     ValueTask SendAsync(ClientFrame frame, CancellationToken cancellationToken);
 
     /// <summary>The next frame, its shape checked (lengths, counts); null when the peer ended the stream.</summary>

@@ -48,6 +48,7 @@ public sealed class LoopbackLink(IFrameEndpoint endpoint, string tenant = "local
         private readonly Task _serving;
         private long _bytesSent;
         private long _bytesReceived;
+        private int _disposed;
 
         public LoopbackStream(IFrameEndpoint endpoint, string tenant) => _serving = Task.Run(() => ServeAsync(endpoint, tenant));
 
@@ -94,6 +95,11 @@ public sealed class LoopbackLink(IFrameEndpoint endpoint, string tenant = "local
 
         public async ValueTask DisposeAsync()
         {
+            if (Interlocked.Exchange(ref _disposed, 1) != 0)
+            {
+                return;
+            }
+
             _up.Writer.TryComplete();
             _down.Writer.TryComplete();
             await _gone.CancelAsync().ConfigureAwait(false);

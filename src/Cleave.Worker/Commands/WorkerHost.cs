@@ -24,6 +24,7 @@ internal static class WorkerHost
 {
     private const string DefaultTenant = "default";
     private static readonly TimeSpan s_graceful = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_goodbye = TimeSpan.FromMilliseconds(100);
 
     public static async Task<int> RunAsync(ServeOptions options, CancellationToken interrupted)
     {
@@ -102,6 +103,9 @@ internal static class WorkerHost
         finally
         {
             await endpoint.DisposeAsync().ConfigureAwait(false);
+
+            // The goodbyes are on their way; the connections should outlive them.
+            await Task.Delay(s_goodbye, CancellationToken.None).ConfigureAwait(false);
         }
     }
 

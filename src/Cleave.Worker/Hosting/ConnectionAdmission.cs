@@ -155,7 +155,7 @@ internal sealed class ConnectionAdmission(ServingLimits limits, TenantAccounts a
             bool enough;
             lock (_lock)
             {
-                enough = ++_wrongTokens >= admission._limits.MaxWrongTokensPerConnection && _tenant is null;
+                enough = ++_wrongTokens > admission._limits.MaxWrongTokensPerConnection && _tenant is null;
             }
 
             if (enough)

@@ -24,7 +24,7 @@ internal sealed class WorkerService(IFrameEndpoint endpoint)
         {
             await endpoint.ServeAsync(
                 TokenGate.TenantOf(context.GetHttpContext()),
-                async cancellationToken => await requests.MoveNext(cancellationToken).ConfigureAwait(false) ? requests.Current : null,
+                async cancellationToken => await requests.MoveNext(cancellationToken).ConfigureAwait(false) ? (ReadOnlyMemory<byte>?)requests.Current : null,
                 async (frame, cancellationToken) => await responses.WriteAsync(frame, cancellationToken).ConfigureAwait(false),
                 context.CancellationToken).ConfigureAwait(false);
         }

@@ -256,11 +256,13 @@ internal sealed class ComputeLoop : IDisposable
                 return false;
             }
 
-            while (outcome.Fault == CacheFault.PoolExhausted && _table.TryEvictIdle(session, ReleaseNow))
+            // The plan is empty, so slots this frame's own keep released can be used at once; then those of the idle.
+            do
             {
                 _model.Pool.Reclaim();
                 outcome = cache.Append(step.Rows, dropped);
             }
+            while (outcome.Fault == CacheFault.PoolExhausted && _table.TryEvictIdle(session, ReleaseNow));
         }
 
         if (!outcome.Succeeded)

@@ -137,7 +137,7 @@ internal sealed class WorkerSession
     {
         lock (_lock)
         {
-            return new OpenedFrame(Version, Id.ToByteArray(), _secret, _applied, answersSeq);
+            return new OpenedFrame(Version, Id.ToByteArray(), _secret, _accepted, answersSeq);
         }
     }
 
@@ -162,7 +162,7 @@ internal sealed class WorkerSession
             _stream?.End(new WireError(WireErrorCode.TakenOver, "The session was resumed by another stream.", SessionSurvives: true));
             _stream = stream;
             _activeAt = _time.GetTimestamp();
-            stream.Post(new OpenedFrame(Version, Id.ToByteArray(), _secret, _applied));
+            stream.Post(new OpenedFrame(Version, Id.ToByteArray(), _secret, _accepted));
             foreach ((ulong seq, WorkerFrame frame, _) in _replies)
             {
                 if (seq > lastReceivedSeq)

@@ -42,8 +42,11 @@ public sealed class LoopbackLinkTests
         await using var link = new LoopbackLink(endpoint);
         ILinkStream stream = await link.OpenStreamAsync(default);
         await stream.SendAsync(new PingFrame(1), default);
+        Assert.Equal(new PongFrame(1), await stream.ReceiveAsync(default));
+        await stream.DisposeAsync();
         await stream.DisposeAsync();
         Assert.Equal(0, endpoint.Serving);
+        Assert.Equal(1, endpoint.Frames);
     }
 
     [Fact]
@@ -62,6 +65,8 @@ public sealed class LoopbackLinkTests
 
         public int Serving => Volatile.Read(ref _serving);
 
+        public int Frames { get; private set; }
+
         public WorkerDescription Describe(string tenant) => DescriptionCodecTests.Sample with { ModelName = tenant };
 
         public async Task ServeAsync(string tenant, Func<CancellationToken, ValueTask<ReadOnlyMemory<byte>?>> receive, Func<WorkerFrame, CancellationToken, ValueTask> send, CancellationToken cancellationToken)
@@ -71,6 +76,7 @@ public sealed class LoopbackLinkTests
             {
                 while (await receive(cancellationToken) is { } bytes)
                 {
+                    Frames++;
                     Assert.True(Protocol.Codec.FrameCodec.TryRead(bytes, out ClientFrame? frame, out _));
                     switch (frame)
                     {
