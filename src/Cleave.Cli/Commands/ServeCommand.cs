@@ -60,7 +60,7 @@ internal sealed class ServeCommand : TaughtCommand
 
         // 2. The split.
         using var status = new StatusLine();
-        SplitSettings settings = _split.Read(parsed) with { Sessions = options.MaxConversations };
+        SplitSettings settings = _split.Read(parsed) with { Sessions = options.MaxConversations, RestartWorker = true };
         await using SplitHost host = await SplitHost.StartAsync(settings, status.Say, cancellationToken, status.Note);
         GatewayBackend backend = await host.BackendAsync(parsed.GetValue(_decoder)!, cancellationToken);
         status.Clear();

@@ -193,20 +193,34 @@ internal sealed class SplitHost : IAsyncDisposable
     {
         foreach (PairingLink worker in _workerProcess is null ? _settings.Workers : [_workerProcess.Link])
         {
-            // 3. The emulated link.
-            PairingLink link = worker;
-            if (_settings.Wan is { } options)
-            {
-                WanEmulator wan = WanEmulator.Start(new IPEndPoint(IPAddress.Loopback, 0), Target(worker), options);
-                _wans.Add(wan);
-                link = worker.At(wan.ListenEndPoint.Address.ToString(), wan.ListenEndPoint.Port);
-            }
-
-            _links.Add(new GrpcLink(link));
+            ILink link = LinkTo(worker);
+            _links.Add(_workerProcess is not null && _settings.RestartWorker ? new RestartingLink(link, () => _workerProcess.HasExited, RestartAsync) : link);
         }
 
         // 4. A worker's word is compared with our file whenever one is picked.
         _roster = new WorkerRoster(_links, new WorkerMatch(Model.Source, Model.MiddleRange, _settings.Wire).Check);
+    }
+
+    private GrpcLink LinkTo(PairingLink worker)
+    {
+        // 3. The emulated link.
+        PairingLink link = worker;
+        if (_settings.Wan is { } options)
+        {
+            WanEmulator wan = WanEmulator.Start(new IPEndPoint(IPAddress.Loopback, 0), Target(worker), options);
+            _wans.Add(wan);
+            link = worker.At(wan.ListenEndPoint.Address.ToString(), wan.ListenEndPoint.Port);
+        }
+
+        return new GrpcLink(link);
+    }
+
+    private async Task<ILink> RestartAsync(CancellationToken cancellationToken)
+    {
+        _interject("the worker process ended; starting another");
+        await _workerProcess!.DisposeAsync();
+        _workerProcess = await WorkerProcess.StartAsync(_settings.ModelPath, Model.MiddleRange, cancellationToken);
+        return LinkTo(_workerProcess.Link);
     }
 
     private TextGenerator Generator(IMiddle middle, int tokens, string decoder, Func<DrafterContext, DrafterContext>? configure, double? knownRttMs = null) => new(
