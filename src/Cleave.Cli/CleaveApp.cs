@@ -20,6 +20,8 @@ internal static class CleaveApp
         new TokenizeCommand(),
         new ExportCommand(),
         new WanCommand(),
+        new ServeCommand(),
+        new CompletionCommand(),
         new BenchCommand(),
         new PlanCommand(),
     ];

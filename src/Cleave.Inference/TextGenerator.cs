@@ -13,11 +13,19 @@ public sealed class TextGenerator : IAsyncDisposable
     private readonly AcceptanceModel _acceptance = new();
     private StepCosts? _costs;
 
-    /// <summary>Takes ownership of both.</summary>
-    public TextGenerator(SplitSession session, IDrafter drafter)
+    /// <summary>Takes ownership of session and drafter.</summary>
+    /// <param name="session">The conversation.</param>
+    /// <param name="drafter">Guesses.</param>
+    /// <param name="knownRttMs">Round-trip time where another session to the same worker has measured it; null measures.</param>
+    public TextGenerator(SplitSession session, IDrafter drafter, double? knownRttMs = null)
     {
         _session = session;
         _drafter = drafter;
+        if (knownRttMs is { } rttMs)
+        {
+            RttMs = rttMs;
+            _costs = new StepCosts(rttMs);
+        }
     }
 
     /// <summary>The session.</summary>
@@ -28,6 +36,9 @@ public sealed class TextGenerator : IAsyncDisposable
 
     /// <summary>Round-trip time measured by ping before the first generation, in milliseconds.</summary>
     public double RttMs { get; private set; }
+
+    /// <summary>Decoding round trips of the generation under way, or of the last one; those of tokens already handed out are in it.</summary>
+    public IReadOnlyList<StepRecord> Steps { get; private set; } = [];
 
     /// <summary>What the last generation took; complete once its stream has ended.</summary>
     public GenerationStatistics? Statistics { get; private set; }
@@ -54,6 +65,7 @@ public sealed class TextGenerator : IAsyncDisposable
         history.AddPrompt(prompt.Span);
         var sampler = new Sampler(options.Sampling, _session.Model.Tokenizer.VocabularySize);
         var decoder = new TreeDecoder(_session, _drafter, sampler, history, _costs!, _acceptance, options.Decoding, options.Mask, options.Observer);
+        Steps = decoder.Steps;
         double firstMs = 0;
         double lastMs = 0;
         int tokens = 0;
@@ -127,7 +139,7 @@ public sealed class TextGenerator : IAsyncDisposable
     }
 
     /// <summary>
-    /// Measures the round trip once: the median of five pings, the cost model's first guess. Called by the first generation
+    /// Measures the round trip once, if it is not known: the median of five pings, the cost model's first guess. Called by the first generation
     /// unless it was called before, which keeps the pings out of the time to the first token.
     /// </summary>
     public async ValueTask PrepareAsync(CancellationToken cancellationToken)

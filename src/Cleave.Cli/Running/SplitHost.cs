@@ -1,5 +1,6 @@
 using System.Net;
 using Cleave.Compute;
+using Cleave.Gateway.Hosting;
 using Cleave.Inference;
 using Cleave.Inference.Decoding;
 using Cleave.Inference.Sessions;
@@ -122,13 +123,53 @@ internal sealed class SplitHost : IAsyncDisposable
     /// <param name="configure">Changes the drafter's settings, or null.</param>
     public async Task<TextGenerator> OpenAsync(string decoder, CancellationToken cancellationToken, Func<DrafterContext, DrafterContext>? configure = null)
     {
-        (IMiddle middle, int tokens) = _roster is null
-            ? (Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens), _sessionTokens)
-            : await OpenRemoteAsync(_roster, cancellationToken);
-        var context = new DrafterContext { DraftModel = decoder is "sequential" or "ngram" or "suffix" ? null : DraftModel() };
-        var generator = new TextGenerator(new SplitSession(Model, middle, tokens), DecoderCatalog.Create(decoder, configure?.Invoke(context) ?? context));
+        if (_roster is null)
+        {
+            return Generator(Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens), _sessionTokens, decoder, configure);
+        }
+
+        _say("connecting to " + string.Join(", ", _links.Select(static link => link.Name)));
+        Worker worker = await PickAsync(_roster, cancellationToken);
+        int tokens = RemoteTokens(worker);
+        TextGenerator generator = Generator(
+            await OpenRemoteAsync(_roster, tokens, what => _interject(what.Message), cancellationToken), tokens, decoder, configure);
         await generator.PrepareAsync(cancellationToken);
         return generator;
+    }
+
+    /// <summary>The split as a gateway uses it. Sessions are opened as they are needed.</summary>
+    public async Task<GatewayBackend> BackendAsync(string decoder, CancellationToken cancellationToken)
+    {
+        var backend = new GatewayBackend
+        {
+            Model = Model,
+            ModelName = Path.GetFileNameWithoutExtension(_settings.ModelPath),
+            Decoder = decoder,
+            ContextTokens = _sessionTokens - DraftRows,
+            MaxConversations = _settings.Sessions,
+            PrivacyVerdict = PrivacyVerdict.For(this),
+            Cut = _settings.Cut,
+            Wire = _settings.Wire,
+            OpenAsync = (opening, _) => Task.FromResult(Generator(
+                Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens), _sessionTokens, decoder, null, opening.KnownRttMs)),
+        };
+        if (_roster is not { } roster)
+        {
+            return backend;
+        }
+
+        _say("connecting to " + string.Join(", ", _links.Select(static link => link.Name)));
+        Worker worker = await PickAsync(roster, cancellationToken);
+        int tokens = RemoteTokens(worker);
+        return backend with
+        {
+            Worker = worker.Description,
+            WorkerAddress = string.Join(", ", _links.Select(static link => link.Name)),
+            ContextTokens = Math.Min(backend.ContextTokens, tokens),
+            MaxConversations = Math.Min(backend.MaxConversations, Math.Max(1, worker.Description.Limits.MaxSessionsPerTenant)),
+            OpenAsync = async (opening, cancellation) => Generator(
+                await OpenRemoteAsync(roster, tokens, opening.Events.Tell, cancellation), tokens, decoder, null, opening.KnownRttMs),
+        };
     }
 
     /// <inheritdoc />
@@ -165,26 +206,48 @@ internal sealed class SplitHost : IAsyncDisposable
     {
         foreach (PairingLink worker in _workerProcess is null ? _settings.Workers : [_workerProcess.Link])
         {
-            // 3. The emulated link.
-            PairingLink link = worker;
-            if (_settings.Wan is { } options)
-            {
-                WanEmulator wan = WanEmulator.Start(new IPEndPoint(IPAddress.Loopback, 0), Target(worker), options);
-                _wans.Add(wan);
-                link = worker.At(wan.ListenEndPoint.Address.ToString(), wan.ListenEndPoint.Port);
-            }
-
-            PairingLink ??= link;
-            _links.Add(new GrpcLink(link));
+            ILink link = LinkTo(worker);
+            _links.Add(_workerProcess is not null && _settings.RestartWorker ? new RestartingLink(link, () => _workerProcess.HasExited, RestartAsync) : link);
         }
 
         // 4. A worker's word is compared with our file whenever one is picked.
         _roster = new WorkerRoster(_links, new WorkerMatch(Model.Source, Model.MiddleRange, _settings.Wire).Check);
     }
 
-    private async Task<(IMiddle Middle, int Tokens)> OpenRemoteAsync(WorkerRoster roster, CancellationToken cancellationToken)
+    private GrpcLink LinkTo(PairingLink worker)
     {
-        _say("connecting to " + string.Join(", ", _links.Select(static link => link.Name)));
+        // 3. The emulated link.
+        PairingLink link = worker;
+        if (_settings.Wan is { } options)
+        {
+            WanEmulator wan = WanEmulator.Start(new IPEndPoint(IPAddress.Loopback, 0), Target(worker), options);
+            _wans.Add(wan);
+            link = worker.At(wan.ListenEndPoint.Address.ToString(), wan.ListenEndPoint.Port);
+        }
+
+        PairingLink ??= link;
+        return new GrpcLink(link);
+    }
+
+    private async Task<ILink> RestartAsync(CancellationToken cancellationToken)
+    {
+        _interject("the worker process ended; starting another");
+        await _workerProcess!.DisposeAsync();
+        _workerProcess = await WorkerProcess.StartAsync(_settings.ModelPath, Model.MiddleRange, cancellationToken);
+        return LinkTo(_workerProcess.Link);
+    }
+
+    private TextGenerator Generator(IMiddle middle, int tokens, string decoder, Func<DrafterContext, DrafterContext>? configure, double? knownRttMs = null)
+    {
+        var context = new DrafterContext { DraftModel = decoder is "sequential" or "ngram" or "suffix" ? null : DraftModel() };
+        return new TextGenerator(
+            new SplitSession(Model, middle, tokens), DecoderCatalog.Create(decoder, configure?.Invoke(context) ?? context), knownRttMs);
+    }
+
+    private int RemoteTokens(Worker worker) => Math.Min(_sessionTokens, worker.Description.Limits.MaxKvTokensPerSession);
+
+    private async Task<Worker> PickAsync(WorkerRoster roster, CancellationToken cancellationToken)
+    {
         Worker worker = await roster.PickAsync(avoid: null, cancellationToken);
 
         // A worker of our own reads our own file: what it says of it is no news.
@@ -193,21 +256,21 @@ internal sealed class SplitHost : IAsyncDisposable
             _interject("the worker says: " + notice);
         }
 
-        int tokens = Math.Min(_sessionTokens, worker.Description.Limits.MaxKvTokensPerSession);
+        return worker;
+    }
+
+    private Task<RemoteMiddle> OpenRemoteAsync(WorkerRoster roster, int tokens, Action<SessionEvent> events, CancellationToken cancellationToken)
+    {
         var options = new RemoteMiddleOptions
         {
             Range = Model.MiddleRange,
             WireType = _settings.Wire,
             HiddenSize = Model.Config.HiddenSize,
             MaxTokens = tokens,
-            Events = what => _interject(what.Message),
+            Events = events,
         };
-        if (_workerProcess is not null)
-        {
-            options = options with { RecoveryTimeout = OwnWorkerPatience };
-        }
-
-        return (await RemoteMiddle.OpenAsync(roster, options, cancellationToken), tokens);
+        return RemoteMiddle.OpenAsync(
+            roster, _workerProcess is null ? options : options with { RecoveryTimeout = OwnWorkerPatience }, cancellationToken);
     }
 
     private static EndPoint Target(PairingLink link) =>

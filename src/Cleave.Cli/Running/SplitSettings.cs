@@ -20,6 +20,9 @@ internal sealed record SplitSettings
     /// <summary>Workers that may be used, any of them at a time; none starts one on this machine.</summary>
     public IReadOnlyList<PairingLink> Workers { get; init; } = [];
 
+    /// <summary>True to start another worker on this machine when ours has ended.</summary>
+    public bool RestartWorker { get; init; }
+
     /// <summary>Link emulated between the sides, or null.</summary>
     public WanOptions? Wan { get; init; }
 

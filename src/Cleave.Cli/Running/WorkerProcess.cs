@@ -18,6 +18,7 @@ internal sealed class WorkerProcess : IAsyncDisposable
 
     private readonly Process _process;
     private readonly StringBuilder _errors = new();
+    private bool _ended;
 
     private WorkerProcess(Process process) => _process = process;
 
@@ -26,6 +27,9 @@ internal sealed class WorkerProcess : IAsyncDisposable
 
     /// <summary>Its process id.</summary>
     public int ProcessId => _process.Id;
+
+    /// <summary>True when it is gone.</summary>
+    public bool HasExited => _ended || _process.HasExited;
 
     /// <summary>Starts a worker for some layers of a model on a free loopback port, and waits until it serves.</summary>
     /// <exception cref="CliException">It did not start; the message has its own words.</exception>
@@ -57,6 +61,7 @@ internal sealed class WorkerProcess : IAsyncDisposable
     /// <inheritdoc />
     public async ValueTask DisposeAsync()
     {
+        _ended = true;
         try
         {
             _process.StandardInput.Close();

@@ -68,6 +68,12 @@ public sealed class SplitSession : IAsyncDisposable
     /// <summary>Steps submitted and not received, prompt chunks included.</summary>
     public int StepsInFlight => _flights.Count;
 
+    /// <summary>
+    /// False once an operation ended halfway (cancelled or failed between two sides): they may disagree about what is committed, and
+    /// the session can only be disposed. Cancelling while an answer is awaited leaves a session intact.
+    /// </summary>
+    public bool IsIntact { get; private set; } = true;
+
     /// <summary>Live rows: sent, neither committed nor dead.</summary>
     public int LiveRows => _head.LiveCount;
 
@@ -214,6 +220,7 @@ public sealed class SplitSession : IAsyncDisposable
         }
 
         await DrainAsync(cancellationToken);
+        IsIntact = false;
         await _middle.TruncateAsync(_keepForMiddle.ToArray(), length, cancellationToken);
         _keepForMiddle.Clear();
         _committedTokens.RemoveRange(length, _committedTokens.Count - length);
@@ -221,6 +228,7 @@ public sealed class SplitSession : IAsyncDisposable
         Require(_head.Truncate(length));
         _tail.Truncate(length, LastCommittedId);
         _live.Clear();
+        IsIntact = true;
     }
 
     /// <inheritdoc />
@@ -259,6 +267,7 @@ public sealed class SplitSession : IAsyncDisposable
             Timings.HeadMs += headMs;
         }
 
+        IsIntact = false;
         if (_keep.Length < _keepForMiddle.Count)
         {
             _keep = new ulong[2 * _keepForMiddle.Count];
@@ -271,6 +280,7 @@ public sealed class SplitSession : IAsyncDisposable
         _flights.Enqueue(new Flight(_nextId - (ulong)count, count, _rowsInFlight, isPrefill, headMs));
         _rowsInFlight += count;
         await _middle.SubmitAsync(keep, _rows.AsMemory(0, count), _hidden.AsMemory(0, floats), cancellationToken);
+        IsIntact = true;
     }
 
     /// <summary>Step 3: one answer, the oldest one due. Returns its rows if it was a prompt chunk (now committed), 0 otherwise.</summary>
@@ -278,7 +288,18 @@ public sealed class SplitSession : IAsyncDisposable
     {
         Flight flight = _flights.Peek();
         long started = Clock.GetTimestamp();
-        MiddleReply reply = await _middle.ReceiveAsync(cancellationToken);
+        IsIntact = false;
+        MiddleReply reply;
+        try
+        {
+            reply = await _middle.ReceiveAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            IsIntact = true; // the answer is still to come, and is received by whoever asks next
+            throw;
+        }
+
         _flights.Dequeue();
         _rowsInFlight -= flight.Count;
         double waitMs = Clock.GetElapsedTime(started).TotalMilliseconds;
@@ -310,13 +331,13 @@ public sealed class SplitSession : IAsyncDisposable
             _tail.Add(id, parent, reply.Hidden.Span.Slice(i * width, width));
         }
 
-        if (!flight.IsPrefill)
+        if (flight.IsPrefill)
         {
-            return 0;
+            await CommitPrefillAsync(reply.RowIds, cancellationToken);
         }
 
-        await CommitPrefillAsync(reply.RowIds, cancellationToken);
-        return flight.Count;
+        IsIntact = true;
+        return flight.IsPrefill ? flight.Count : 0;
     }
 
     private async ValueTask CommitPrefillAsync(ReadOnlyMemory<ulong> ids, CancellationToken cancellationToken)

@@ -1,0 +1,336 @@
+using Cleave.Inference;
+using Cleave.Protocol;
+
+namespace Cleave.Gateway.Conversations;
+
+/// <summary>
+/// Sessions shared by all requests of a process. A request gets:
+/// <list type="number">
+/// <item>the idle session whose committed tokens share the longest prefix with its prompt, when most of that session is of use;</item>
+/// <item>else a new session, while there is room for one;</item>
+/// <item>else the session idle longest, whose rows are forgotten;</item>
+/// <item>else a place in the queue, first come first served.</item>
+/// </list>
+/// How a session was chosen changes what is sent, never the text.
+/// </summary>
+public sealed class ConversationPool : IAsyncDisposable
+{
+    private readonly Lock _lock = new();
+    private readonly Func<ConversationOpening, CancellationToken, Task<TextGenerator>> _open;
+    private readonly TimeProvider _time;
+    private readonly TimeSpan _idleLimit;
+    private readonly List<(Conversation Conversation, long Since)> _idle = []; // longest idle first
+    private readonly LinkedList<Waiter> _waiters = new();
+    private readonly int _maxWaiting;
+    private readonly ITimer? _sweep;
+    private readonly int _maxCapacity;
+    private int _capacity;
+    private int _count;
+    private double? _rttMs;
+    private bool _disposed;
+
+    /// <param name="open">Opens a session; given the round-trip time when it is known.</param>
+    /// <param name="capacity">Most sessions open at once.</param>
+    /// <param name="maxWaiting">Most requests waiting for one.</param>
+    /// <param name="idleLimit">How long the worker keeps an idle session; idle sessions are closed somewhat earlier. Zero keeps them.</param>
+    /// <param name="time">Clock.</param>
+    public ConversationPool(
+        Func<ConversationOpening, CancellationToken, Task<TextGenerator>> open, int capacity, int maxWaiting, TimeSpan idleLimit, TimeProvider time)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
+        _open = open;
+        _capacity = _maxCapacity = capacity;
+        _maxWaiting = maxWaiting;
+        _time = time;
+        _idleLimit = idleLimit * 0.8;
+        if (idleLimit > TimeSpan.Zero)
+        {
+            TimeSpan period = TimeSpan.FromSeconds(Math.Clamp(idleLimit.TotalSeconds / 10, 1, 60));
+            _sweep = time.CreateTimer(_ => _ = CloseExpiredAsync(), null, period, period);
+        }
+    }
+
+    /// <summary>Sessions open, waiting requests, and the most sessions there may be.</summary>
+    public (int Open, int Idle, int Waiting, int Capacity) Counts
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return (_count, _idle.Count, _waiters.Count, _capacity);
+            }
+        }
+    }
+
+    /// <summary>Round-trip time as measured by the first session, or null before it.</summary>
+    public double? RttMs => _rttMs;
+
+    /// <summary>Opens a session ahead of the first request, so that it waits neither for the connection nor for the pings.</summary>
+    public async Task WarmAsync(CancellationToken cancellationToken)
+    {
+        await using ConversationLease lease = await RentAsync(default, cancellationToken);
+        await lease.Generator.PrepareAsync(cancellationToken);
+    }
+
+    /// <summary>Closes all idle sessions: the worker they were with is lost.</summary>
+    public async Task DropIdleAsync()
+    {
+        List<Conversation> lost;
+        lock (_lock)
+        {
+            lost = [.. _idle.Select(static idle => idle.Conversation)];
+            _count -= lost.Count;
+            _idle.Clear();
+            _rttMs = null; // the worker may come back elsewhere
+            ServeWaiters();
+        }
+
+        await CloseAsync(lost);
+    }
+
+    /// <summary>A session for <paramref name="prompt"/>, to be disposed when the answer has ended.</summary>
+    /// <exception cref="GatewayBusyException">Too many requests wait already, or the worker takes no session.</exception>
+    /// <exception cref="WireException">The worker refuses or cannot be reached.</exception>
+    public async Task<ConversationLease> RentAsync(ReadOnlyMemory<int> prompt, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Waiter? waiter = null;
+            Conversation? conversation = null;
+            lock (_lock)
+            {
+                ObjectDisposedException.ThrowIf(_disposed, this);
+                if (_waiters.Count > 0 || !TryTake(prompt.Span, out conversation))
+                {
+                    if (_waiters.Count >= _maxWaiting)
+                    {
+                        throw new GatewayBusyException($"{_waiters.Count} requests wait for {_capacity} conversations; try again later");
+                    }
+
+                    waiter = new Waiter(prompt);
+                    _waiters.AddLast(waiter.Node);
+                }
+            }
+
+            if (waiter is not null)
+            {
+                conversation = await WaitAsync(waiter, cancellationToken);
+            }
+
+            if (conversation is not null)
+            {
+                return new ConversationLease(this, conversation, isFresh: false);
+            }
+
+            if (await TryOpenAsync(cancellationToken) is { } opened)
+            {
+                return new ConversationLease(this, opened, isFresh: true);
+            }
+        }
+    }
+
+    /// <inheritdoc />
+    public async ValueTask DisposeAsync()
+    {
+        List<Conversation> closing;
+        lock (_lock)
+        {
+            _disposed = true;
+            closing = [.. _idle.Select(static idle => idle.Conversation)];
+            _idle.Clear();
+            _count -= closing.Count;
+            foreach (Waiter waiter in _waiters)
+            {
+                waiter.Turn.TrySetException(new ObjectDisposedException(nameof(ConversationPool)));
+            }
+
+            _waiters.Clear();
+        }
+
+        if (_sweep is not null)
+        {
+            await _sweep.DisposeAsync();
+        }
+
+        await CloseAsync(closing);
+    }
+
+    /// <summary>Takes a session back. One that is not <paramref name="reusable"/> is closed, which drops what it has queued on the worker.</summary>
+    internal async ValueTask ReturnAsync(Conversation conversation, bool reusable)
+    {
+        bool keep;
+        lock (_lock)
+        {
+            if (_rttMs is null && conversation.Generator.RttMs > 0)
+            {
+                _rttMs = conversation.Generator.RttMs;
+            }
+
+            keep = reusable && conversation.Generator.Session.IsIntact && !conversation.Events.IsRecovering && !_disposed;
+            if (keep)
+            {
+                _idle.Add((conversation, _time.GetTimestamp()));
+            }
+            else
+            {
+                _count--;
+            }
+
+            ServeWaiters();
+        }
+
+        if (!keep)
+        {
+            await conversation.Generator.DisposeAsync();
+        }
+    }
+
+    /// <summary>Steps 1 to 3, under the lock. True with null when the caller is to open a session, whose place is already counted.</summary>
+    private bool TryTake(ReadOnlySpan<int> prompt, out Conversation? conversation)
+    {
+        conversation = null;
+        int best = -1;
+        int bestShared = -1;
+        for (int i = 0; i < _idle.Count; i++)
+        {
+            int shared = SharedPrefix(prompt, _idle[i].Conversation.Generator.Session.CommittedTokens);
+            if (shared >= bestShared)
+            {
+                (best, bestShared) = (i, shared);
+            }
+        }
+
+        // Half of what it holds is of use: the next turn, an edited message, the same system prompt with little after it.
+        bool worthwhile = best >= 0 && 2 * bestShared >= _idle[best].Conversation.Generator.Session.CommittedTokens.Count;
+        if (!worthwhile && _count < _capacity)
+        {
+            _count++;
+            return true;
+        }
+
+        if (_idle.Count == 0)
+        {
+            return false;
+        }
+
+        int taken = worthwhile ? best : 0;
+        conversation = _idle[taken].Conversation;
+        _idle.RemoveAt(taken);
+        return true;
+    }
+
+    private void ServeWaiters()
+    {
+        while (_waiters.First is { } first && TryTake(first.Value.Prompt.Span, out Conversation? conversation))
+        {
+            _waiters.RemoveFirst();
+            first.Value.Turn.TrySetResult(conversation); // removed under the lock by whoever gives up, so this succeeds
+        }
+    }
+
+    private async Task<Conversation?> WaitAsync(Waiter waiter, CancellationToken cancellationToken)
+    {
+        await using CancellationTokenRegistration registration = cancellationToken.Register(() =>
+        {
+            lock (_lock)
+            {
+                if (waiter.Node.List is not null)
+                {
+                    _waiters.Remove(waiter.Node);
+                    waiter.Turn.TrySetCanceled(cancellationToken);
+                }
+            }
+        });
+        return await waiter.Turn.Task;
+    }
+
+    /// <summary>Opens a session whose place is counted; null when the worker has no room for it and another must be awaited.</summary>
+    private async Task<Conversation?> TryOpenAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            var events = new ConversationEvents();
+            return new Conversation(await _open(new ConversationOpening(_rttMs, events), cancellationToken), events);
+        }
+        catch (Exception exception)
+        {
+            bool others;
+            lock (_lock)
+            {
+                _count--;
+                others = _count > 0;
+                if (others && exception is WireException { Error.Code: WireErrorCode.QuotaExceeded or WireErrorCode.Busy })
+                {
+                    _capacity = _count; // the worker's own cap is lower than ours
+                }
+                else
+                {
+                    others = false;
+                }
+
+                ServeWaiters();
+            }
+
+            if (others)
+            {
+                return null;
+            }
+
+            throw;
+        }
+    }
+
+    private async Task CloseExpiredAsync()
+    {
+        List<Conversation> expired = [];
+        lock (_lock)
+        {
+            _capacity = Math.Min(_capacity + 1, _maxCapacity); // the worker may have room again
+            while (_idle.Count > 0 && _time.GetElapsedTime(_idle[0].Since) > _idleLimit)
+            {
+                expired.Add(_idle[0].Conversation);
+                _idle.RemoveAt(0);
+                _count--;
+            }
+        }
+
+        await CloseAsync(expired);
+    }
+
+    private static async Task CloseAsync(List<Conversation> conversations)
+    {
+        foreach (Conversation conversation in conversations)
+        {
+            await conversation.Generator.DisposeAsync();
+        }
+    }
+
+    private static int SharedPrefix(ReadOnlySpan<int> prompt, IReadOnlyList<int> committed)
+    {
+        int length = 0;
+        int limit = Math.Min(prompt.Length, committed.Count);
+        while (length < limit && prompt[length] == committed[length])
+        {
+            length++;
+        }
+
+        return length;
+    }
+
+    /// <summary>A request in the queue.</summary>
+    private sealed class Waiter
+    {
+        public Waiter(ReadOnlyMemory<int> prompt)
+        {
+            Prompt = prompt;
+            Node = new LinkedListNode<Waiter>(this);
+        }
+
+        public ReadOnlyMemory<int> Prompt { get; }
+
+        public LinkedListNode<Waiter> Node { get; }
+
+        /// <summary>The session, or null: open one.</summary>
+        public TaskCompletionSource<Conversation?> Turn { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}
