@@ -134,5 +134,5 @@ public sealed class FairQueueTests : IDisposable
 
     private WorkerSession Session(TenantAccount account) => new(_context, account, 1, 1, WireType.F32, new KvCache(_pool, 1, 1));
 
-    private PendingStep Frame(int rows) => new(++_seq, 0, 0, [], new TreeRow[rows], [], []);
+    private PendingStep Frame(int rows) => new(++_seq, 0, 0, [], new TreeRow[rows], [], 0, []);
 }
