@@ -35,6 +35,12 @@ internal static class JsonFile
     /// <summary>The root object of JSON bytes.</summary>
     public static JsonElement Parse(string path, ReadOnlyMemory<byte> json)
     {
+        // The parser leaves strings unchecked until they are read.
+        if (!System.Text.Unicode.Utf8.IsValid(json.Span))
+        {
+            throw new ModelFormatException($"{path}: is not valid JSON: its bytes are no UTF-8 text");
+        }
+
         try
         {
             JsonElement root = JsonDocument.Parse(json, Options).RootElement;
