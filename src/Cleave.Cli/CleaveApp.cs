@@ -21,6 +21,7 @@ internal static class CleaveApp
         new ExportCommand(),
         new WanCommand(),
         new BenchCommand(),
+        new PlanCommand(),
     ];
 
     /// <summary>Runs one invocation and returns its exit code (<see cref="ExitCode"/>).</summary>

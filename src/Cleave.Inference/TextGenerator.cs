@@ -121,8 +121,11 @@ public sealed class TextGenerator : IAsyncDisposable
         }
     }
 
-    /// <summary>Measures the round trip once: the median of five pings, the cost model's first guess.</summary>
-    private async ValueTask PrepareAsync(CancellationToken cancellationToken)
+    /// <summary>
+    /// Measures the round trip once: the median of five pings, the cost model's first guess. Called by the first generation
+    /// unless it was called before, which keeps the pings out of the time to the first token.
+    /// </summary>
+    public async ValueTask PrepareAsync(CancellationToken cancellationToken)
     {
         if (_costs is not null)
         {

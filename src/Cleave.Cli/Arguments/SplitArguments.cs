@@ -15,14 +15,14 @@ internal sealed class SplitArguments
     private readonly CutArguments _cut;
     private readonly WireArgument _wire = new();
     private readonly Option<bool> _local = new("--local") { Description = "Run the whole model on this machine, unsplit" };
-    private readonly Option<string> _worker = new("--worker", "-w")
+    private readonly Option<string[]> _worker = new("--worker", "-w")
     {
         HelpName = "LINK",
         Description = "Pairing link of a worker: cleave://host:port#fingerprint:token, @FILE, env:NAME, or - for standard input "
-            + $"(default: ${WorkerVariable}, or a worker process started on this machine)",
+            + $"(default: ${WorkerVariable}, or a worker process started on this machine). May be repeated: when a worker is lost, another goes on",
     };
 
-    private readonly Option<FileInfo> _workerFile = new("--worker-file") { HelpName = "FILE", Description = "Read the pairing link from a file, which keeps it off the command line" };
+    private readonly Option<FileInfo[]> _workerFile = new("--worker-file") { HelpName = "FILE", Description = "Read a pairing link from a file, which keeps it off the command line; may be repeated" };
     private readonly Option<WanOptions> _wan = new("--wan")
     {
         HelpName = "RTT[,UP[,DOWN]]",
@@ -51,7 +51,7 @@ internal sealed class SplitArguments
 
         command.Validators.Add(result =>
         {
-            string[] given = [.. ((Option[])[_local, _worker, _workerFile]).Where(option => result.GetResult(option) is { Implicit: false }).Select(static option => option.Name)];
+            string[] given = [.. ((Option[])[_local, result.GetResult(_worker) is null ? _workerFile : _worker]).Where(option => result.GetResult(option) is { Implicit: false }).Select(static option => option.Name)];
             if (given.Length > 1)
             {
                 result.AddError($"{string.Join(" and ", given)} exclude each other: each says where the middle runs");
@@ -73,21 +73,21 @@ internal sealed class SplitArguments
         {
             ModelPath = _model.Path(parsed),
             Cut = local ? null : _cut.Read(parsed),
-            Worker = local ? null : ReadLink(parsed),
+            Workers = local ? [] : ReadLinks(parsed),
             Wan = local ? null : parsed.GetValue(_wan),
             Wire = parsed.GetValue(_wire),
             ContextTokens = parsed.GetValue(_context),
         };
     }
 
-    private PairingLink? ReadLink(ParseResult parsed)
+    private PairingLink[] ReadLinks(ParseResult parsed)
     {
-        if (parsed.GetValue(_workerFile) is { } file)
+        string[] given = [.. parsed.GetValue(_worker) ?? [], .. (parsed.GetValue(_workerFile) ?? []).Select(static file => "@" + file.FullName)];
+        if (given.Length == 0 && Environment.GetEnvironmentVariable(WorkerVariable) is { } variable && !string.IsNullOrWhiteSpace(variable))
         {
-            return PairingLinkSource.Read("@" + file.FullName, TextReader.Null);
+            given = [variable];
         }
 
-        string? link = parsed.GetValue(_worker) ?? Environment.GetEnvironmentVariable(WorkerVariable);
-        return string.IsNullOrWhiteSpace(link) ? null : PairingLinkSource.Read(link, Console.In);
+        return [.. given.Select(static link => PairingLinkSource.Read(link, Console.In))];
     }
 }

@@ -44,7 +44,7 @@ internal sealed class ChatCommand : TaughtCommand
     {
         SamplingOptions sampling = _sampling.Read(parsed);
         using var status = new StatusLine();
-        await using SplitHost host = await SplitHost.StartAsync(_split.Read(parsed), status.Say, cancellationToken);
+        await using SplitHost host = await SplitHost.StartAsync(_split.Read(parsed), status.Say, cancellationToken, status.Interject);
         await using TextGenerator generator = await host.OpenAsync(parsed.GetValue(_decoder)!, cancellationToken);
         status.Clear();
         Console.Error.WriteLine(PrivacyVerdict.For(host));

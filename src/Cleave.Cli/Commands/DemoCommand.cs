@@ -66,7 +66,7 @@ internal sealed class DemoCommand : TaughtCommand
         };
 
         using var status = new StatusLine();
-        await using SplitHost host = await SplitHost.StartAsync(settings, status.Say, cancellationToken);
+        await using SplitHost host = await SplitHost.StartAsync(settings, status.Say, cancellationToken, status.Interject);
         await using TextGenerator sequential = await host.OpenAsync(Baseline, cancellationToken);
         await using TextGenerator fast = await host.OpenAsync(parsed.GetValue(_decoder)!, cancellationToken);
         status.Clear();

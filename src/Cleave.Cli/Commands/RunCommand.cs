@@ -69,7 +69,7 @@ internal sealed class RunCommand : TaughtCommand
         bool json = parsed.GetValue(_json);
 
         using var status = new StatusLine();
-        await using SplitHost host = await SplitHost.StartAsync(settings, status.Say, cancellationToken);
+        await using SplitHost host = await SplitHost.StartAsync(settings, status.Say, cancellationToken, status.Interject);
         await using TextGenerator generator = await host.OpenAsync(parsed.GetValue(_decoder)!, cancellationToken);
         status.Say("reading the prompt");
         Answer answer = await Answer.GenerateAsync(

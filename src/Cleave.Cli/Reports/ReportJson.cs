@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Cleave.Cli.Benchmarking;
+using Cleave.Cli.Planning;
 
 namespace Cleave.Cli.Reports;
 
@@ -10,6 +11,7 @@ namespace Cleave.Cli.Reports;
 [JsonSerializable(typeof(InspectReport))]
 [JsonSerializable(typeof(VerifyReport))]
 [JsonSerializable(typeof(BenchReport))]
+[JsonSerializable(typeof(PlanReport))]
 [JsonSerializable(typeof(JsonStep))]
 [JsonSerializable(typeof(IReadOnlyList<BenchPrompt>))]
 [JsonSerializable(typeof(string))]

@@ -1,20 +1,28 @@
 using Cleave.Tokenization;
+using Cleave.Tokenization.ChatTemplates;
 
 namespace Cleave.Cli.Running;
 
 /// <summary>Renders a conversation as the token ids the model expects.</summary>
 internal static class Conversation
 {
-    /// <summary>The ids of <paramref name="turns"/> in the model's own chat template, up to where the assistant speaks next.</summary>
+    /// <summary>
+    /// The ids of <paramref name="turns"/> in the model's own chat template, up to where the assistant speaks next. Control
+    /// tokens come from the template alone: what users write is text, whatever it spells.
+    /// </summary>
+    /// <exception cref="CliException">The model has no chat template.</exception>
+    /// <exception cref="ChatTemplateException">The template is not supported or refuses the conversation.</exception>
     public static int[] PromptIds(Tokenizer tokenizer, IReadOnlyList<ChatTurn> turns)
     {
-        var text = new System.Text.StringBuilder();
-        foreach (ChatTurn turn in turns)
+        ChatTemplate template = ChatTemplate.Of(tokenizer.Definition) ?? throw new CliException(
+            $"{tokenizer.Definition.Source} has no chat template", "send the prompt as it is: cleave run --prompt TEXT, without --chat");
+        return tokenizer.EncodePrompt(template.Render(new ChatPrompt
         {
-            text.Append("<|").Append(turn.Role).Append("|>\n").Append(turn.Text).Append(turn.Role == "assistant" ? "<|end|>\n" : "\n");
-        }
-
-        text.Append("<|assistant|>\n");
-        return [0, .. tokenizer.Encode(text.ToString(), parseSpecial: true)];
+            Messages = [.. turns.Select(static turn => new ChatMessage(turn.Role, turn.Text))],
+            BosToken = TextOf(tokenizer, tokenizer.BosId),
+            EosToken = TextOf(tokenizer, tokenizer.Definition.EosId),
+        }));
     }
+
+    private static string TextOf(Tokenizer tokenizer, int? id) => id is { } known ? tokenizer.TokenText(known) : "";
 }

@@ -4,7 +4,6 @@ using Cleave.Inference;
 using Cleave.Inference.Decoding;
 using Cleave.Inference.Sessions;
 using Cleave.Models;
-using Cleave.Protocol;
 using Cleave.Protocol.Grpc;
 using Cleave.Protocol.Links;
 using Cleave.Protocol.Pairing;
@@ -18,7 +17,7 @@ namespace Cleave.Cli.Running;
 /// <item>open the model and check the cut;</item>
 /// <item>start a worker process, unless one was given or the model runs unsplit, and load head and tail meanwhile;</item>
 /// <item>put the emulated link in between, if asked for;</item>
-/// <item>connect, and compare what the worker says it holds with our own file.</item>
+/// <item>know the workers by their links; what one says it holds is compared with our own file when a session opens on it.</item>
 /// </list>
 /// </summary>
 internal sealed class SplitHost : IAsyncDisposable
@@ -26,15 +25,23 @@ internal sealed class SplitHost : IAsyncDisposable
     // Draft rows live beside the committed ones.
     private const int DraftRows = 128;
 
-    private readonly SplitSettings _settings;
-    private readonly int _sessionTokens;
-    private WorkerProcess? _workerProcess;
-    private WanEmulator? _wan;
-    private ILink? _link;
+    // A worker of our own that vanished will not come back by itself; a stranger's may be restarting.
+    private static readonly TimeSpan OwnWorkerPatience = TimeSpan.FromSeconds(10);
 
-    private SplitHost(SplitSettings settings, TrustedModel model)
+    private readonly SplitSettings _settings;
+    private readonly Action<string> _say;
+    private readonly Action<string> _interject;
+    private readonly int _sessionTokens;
+    private readonly List<WanEmulator> _wans = [];
+    private readonly List<ILink> _links = [];
+    private WorkerProcess? _workerProcess;
+    private WorkerRoster? _roster;
+
+    private SplitHost(SplitSettings settings, TrustedModel model, Action<string> say, Action<string> interject)
     {
         _settings = settings;
+        _say = say;
+        _interject = interject;
         Model = model;
         _sessionTokens = ContextTokens(settings, model.Config) + DraftRows;
     }
@@ -42,20 +49,21 @@ internal sealed class SplitHost : IAsyncDisposable
     /// <summary>Tokenizer, head and tail.</summary>
     public TrustedModel Model { get; }
 
-    /// <summary>What the worker says of itself; null when unsplit.</summary>
-    public WorkerDescription? Worker { get; private set; }
-
     /// <summary>The cut; for an unsplit run, none.</summary>
     public Cut? Cut => _settings.Cut;
 
     /// <summary>Process id of our own worker, or null.</summary>
     public int? WorkerProcessId => _workerProcess?.ProcessId;
 
+    /// <summary>The first worker's address, the emulator's when there is one; null when unsplit.</summary>
+    public PairingLink? PairingLink { get; private set; }
+
     /// <summary>Starts what <paramref name="settings"/> ask for.</summary>
     /// <param name="settings">Which model, where.</param>
     /// <param name="say">Told what is going on.</param>
     /// <param name="cancellationToken">Gives up; nothing is left running.</param>
-    public static async Task<SplitHost> StartAsync(SplitSettings settings, Action<string> say, CancellationToken cancellationToken)
+    /// <param name="interject">Told what befalls a session later on, while text may be half written; null says it too.</param>
+    public static async Task<SplitHost> StartAsync(SplitSettings settings, Action<string> say, CancellationToken cancellationToken, Action<string>? interject = null)
     {
         // 1. The model and the cut.
         IModelSource source = ModelSource.Open(settings.ModelPath);
@@ -69,7 +77,7 @@ internal sealed class SplitHost : IAsyncDisposable
             }
 
             // 2. The worker starts while head and tail load.
-            if (settings is { Cut: { } cut, Worker: null })
+            if (settings is { Cut: { } cut, Workers: [] })
             {
                 say("starting a worker process");
                 starting = WorkerProcess.StartAsync(settings.ModelPath, cut.MiddleRange(source.Config.Layers), cancellationToken);
@@ -78,11 +86,11 @@ internal sealed class SplitHost : IAsyncDisposable
             int kvTokens = settings.Sessions * (ContextTokens(settings, source.Config) + DraftRows);
             TrustedModel model = await Task.Run(
                 () => TrustedModel.Load(source, TokenizerLoader.Load(source), new CpuDevice(), settings.Cut, kvTokens), cancellationToken);
-            host = new SplitHost(settings, model);
+            host = new SplitHost(settings, model, say, interject ?? say);
             if (settings.Cut is not null)
             {
                 host._workerProcess = starting is null ? null : await starting;
-                await host.ConnectAsync(say, cancellationToken);
+                host.Connect();
             }
 
             return host;
@@ -113,26 +121,25 @@ internal sealed class SplitHost : IAsyncDisposable
     /// <param name="configure">Changes the drafter's settings, or null.</param>
     public async Task<TextGenerator> OpenAsync(string decoder, CancellationToken cancellationToken, Func<DrafterContext, DrafterContext>? configure = null)
     {
-        IMiddle middle = _link is null
-            ? Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens)
-            : await RemoteMiddle.OpenAsync(
-                _link, Worker!, Model.MiddleRange, _settings.Wire, Model.Config.HiddenSize,
-                Math.Min(_sessionTokens, Worker!.Limits.MaxKvTokensPerSession), cancellationToken);
-        int tokens = Worker is null ? _sessionTokens : Math.Min(_sessionTokens, Worker.Limits.MaxKvTokensPerSession);
-        return new TextGenerator(new SplitSession(Model, middle, tokens), DecoderCatalog.Create(decoder, configure?.Invoke(new DrafterContext()) ?? new DrafterContext()));
+        (IMiddle middle, int tokens) = _roster is null
+            ? (Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens), _sessionTokens)
+            : await OpenRemoteAsync(_roster, cancellationToken);
+        var generator = new TextGenerator(new SplitSession(Model, middle, tokens), DecoderCatalog.Create(decoder, configure?.Invoke(new DrafterContext()) ?? new DrafterContext()));
+        await generator.PrepareAsync(cancellationToken);
+        return generator;
     }
 
     /// <inheritdoc />
     public async ValueTask DisposeAsync()
     {
-        if (_link is not null)
+        foreach (ILink link in _links)
         {
-            await _link.DisposeAsync();
+            await link.DisposeAsync();
         }
 
-        if (_wan is not null)
+        foreach (WanEmulator wan in _wans)
         {
-            await _wan.DisposeAsync();
+            await wan.DisposeAsync();
         }
 
         if (_workerProcess is not null)
@@ -143,28 +150,53 @@ internal sealed class SplitHost : IAsyncDisposable
         Model.Dispose();
     }
 
-    private async Task ConnectAsync(Action<string> say, CancellationToken cancellationToken)
+    private void Connect()
     {
-        PairingLink link = _settings.Worker ?? _workerProcess!.Link;
-
-        // 3. The emulated link.
-        if (_settings.Wan is { } options)
+        foreach (PairingLink worker in _workerProcess is null ? _settings.Workers : [_workerProcess.Link])
         {
-            _wan = WanEmulator.Start(new IPEndPoint(IPAddress.Loopback, 0), Target(link), options);
-            link = link.At(_wan.ListenEndPoint.Address.ToString(), _wan.ListenEndPoint.Port);
+            // 3. The emulated link.
+            PairingLink link = worker;
+            if (_settings.Wan is { } options)
+            {
+                WanEmulator wan = WanEmulator.Start(new IPEndPoint(IPAddress.Loopback, 0), Target(worker), options);
+                _wans.Add(wan);
+                link = worker.At(wan.ListenEndPoint.Address.ToString(), wan.ListenEndPoint.Port);
+            }
+
+            PairingLink ??= link;
+            _links.Add(new GrpcLink(link));
         }
 
-        // 4. The worker's word against our file.
-        say($"connecting to {link.Address}");
-        _link = new GrpcLink(link);
-        Worker = await _link.DescribeAsync(cancellationToken);
-        WorkerMatch.Check(Worker, Model.Source, Model.MiddleRange, _settings.Wire);
+        // 4. A worker's word is compared with our file whenever one is picked.
+        _roster = new WorkerRoster(_links, new WorkerMatch(Model.Source, Model.MiddleRange, _settings.Wire).Check);
+    }
+
+    private async Task<(IMiddle Middle, int Tokens)> OpenRemoteAsync(WorkerRoster roster, CancellationToken cancellationToken)
+    {
+        _say("connecting to " + string.Join(", ", _links.Select(static link => link.Name)));
+        Worker worker = await roster.PickAsync(avoid: null, cancellationToken);
 
         // A worker of our own reads our own file: what it says of it is no news.
-        foreach (string notice in _workerProcess is null ? Worker.Notices : [])
+        foreach (string notice in _workerProcess is null ? worker.Description.Notices : [])
         {
-            say("the worker says: " + notice);
+            _interject("the worker says: " + notice);
         }
+
+        int tokens = Math.Min(_sessionTokens, worker.Description.Limits.MaxKvTokensPerSession);
+        var options = new RemoteMiddleOptions
+        {
+            Range = Model.MiddleRange,
+            WireType = _settings.Wire,
+            HiddenSize = Model.Config.HiddenSize,
+            MaxTokens = tokens,
+            Events = what => _interject(what.Message),
+        };
+        if (_workerProcess is not null)
+        {
+            options = options with { RecoveryTimeout = OwnWorkerPatience };
+        }
+
+        return (await RemoteMiddle.OpenAsync(roster, options, cancellationToken), tokens);
     }
 
     private static EndPoint Target(PairingLink link) =>

@@ -14,8 +14,8 @@ internal sealed record SplitSettings
     /// <summary>Where it is cut; null runs it unsplit on this machine.</summary>
     public Cut? Cut { get; init; }
 
-    /// <summary>The worker to use; null starts one on this machine.</summary>
-    public PairingLink? Worker { get; init; }
+    /// <summary>Workers that may be used, any of them at a time; none starts one on this machine.</summary>
+    public IReadOnlyList<PairingLink> Workers { get; init; } = [];
 
     /// <summary>Link emulated between the sides, or null.</summary>
     public WanOptions? Wan { get; init; }

@@ -1,7 +1,10 @@
 using System.CommandLine;
 using System.Net.Sockets;
+using Cleave.Inference;
 using Cleave.Models;
 using Cleave.Protocol;
+using Cleave.Tokenization;
+using Cleave.Tokenization.ChatTemplates;
 
 namespace Cleave.Cli.Terminal;
 
@@ -21,7 +24,8 @@ internal static class Failure
             case WireException wire:
                 Say(wire.Message, Remedy(wire.Error));
                 return ExitCode.Failed;
-            case ModelFormatException or FormatException or IOException or UnauthorizedAccessException or SocketException:
+            case ModelFormatException or TokenizerFormatException or ChatTemplateException or InferenceException or FormatException or IOException
+                or UnauthorizedAccessException or SocketException:
                 Say(exception.Message, null);
                 return ExitCode.Failed;
             default:
@@ -56,7 +60,6 @@ internal static class Failure
     {
         WireErrorCode.Unauthorized => "take the link afresh from the worker: it prints the current one when it starts",
         WireErrorCode.QuotaExceeded or WireErrorCode.Busy when error.RetryAfterMs > 0 => $"try again in {error.RetryAfterMs / 1000.0:0.#} s",
-        WireErrorCode.UnsupportedLayers => "choose --head and --tail so that the worker holds all layers between them",
         _ => null,
     };
 

@@ -31,6 +31,9 @@ internal sealed class StatusLine : IDisposable
         Console.Error.WriteLine(text);
     }
 
+    /// <summary>Writes a line that stays, while an answer may be half written on the same terminal.</summary>
+    public void Interject(string text) => Note(_live ? $"\n[{text}]" : text);
+
     /// <summary>Takes the line away.</summary>
     public void Clear()
     {
