@@ -1,4 +1,5 @@
 using Cleave.Inference;
+using Cleave.Models;
 using Cleave.Protocol;
 using Cleave.Protocol.Pairing;
 using Cleave.Protocol.Wan;
@@ -10,6 +11,9 @@ internal sealed record SplitSettings
 {
     /// <summary>The trusted side's model file.</summary>
     public required string ModelPath { get; init; }
+
+    /// <summary>What loading does to its matrices, here and in a worker started here.</summary>
+    public WeightPrecision Weights { get; init; }
 
     /// <summary>Where it is cut; null runs it unsplit on this machine.</summary>
     public Cut? Cut { get; init; }
