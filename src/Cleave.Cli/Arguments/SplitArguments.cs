@@ -12,6 +12,7 @@ internal sealed class SplitArguments
     public const string WorkerVariable = "CLEAVE_WORKER";
 
     private readonly ModelArgument _model = new();
+    private readonly WeightsArgument _weights = new();
     private readonly CutArguments _cut;
     private readonly WireArgument _wire = new();
     private readonly Option<bool> _local = new("--local") { Description = "Run the whole model on this machine, unsplit" };
@@ -38,6 +39,7 @@ internal sealed class SplitArguments
     public SplitArguments(Command command, string? wan = null)
     {
         command.Options.Add(_model);
+        command.Options.Add(_weights);
         _cut = new CutArguments(command);
         if (wan is not null)
         {
@@ -74,6 +76,7 @@ internal sealed class SplitArguments
         {
             ModelPath = _model.Path(parsed),
             DraftPath = parsed.GetValue(_draft)?.FullName,
+            Weights = parsed.GetValue(_weights),
             Cut = local ? null : _cut.Read(parsed),
             Workers = local ? [] : ReadLinks(parsed),
             Wan = local ? null : parsed.GetValue(_wan),

@@ -68,7 +68,7 @@ internal sealed class SplitHost : IAsyncDisposable
     public static async Task<SplitHost> StartAsync(SplitSettings settings, Action<string> say, CancellationToken cancellationToken, Action<string>? interject = null)
     {
         // 1. The model and the cut.
-        IModelSource source = ModelSource.Open(settings.ModelPath);
+        IModelSource source = ModelSource.Open(settings.ModelPath, settings.Weights);
         Task<WorkerProcess>? starting = null;
         SplitHost? host = null;
         try
@@ -82,7 +82,7 @@ internal sealed class SplitHost : IAsyncDisposable
             if (settings is { Cut: { } cut, Workers: [] })
             {
                 say("starting a worker process");
-                starting = WorkerProcess.StartAsync(settings.ModelPath, cut.MiddleRange(source.Config.Layers), cancellationToken);
+                starting = WorkerProcess.StartAsync(settings.ModelPath, cut.MiddleRange(source.Config.Layers), settings.Weights, cancellationToken);
             }
 
             int kvTokens = settings.Sessions * (ContextTokens(settings, source.Config) + DraftRows);

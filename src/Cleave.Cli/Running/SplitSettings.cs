@@ -1,4 +1,5 @@
 using Cleave.Inference;
+using Cleave.Models;
 using Cleave.Protocol;
 using Cleave.Protocol.Pairing;
 using Cleave.Protocol.Wan;
@@ -13,6 +14,9 @@ internal sealed record SplitSettings
 
     /// <summary>Small model with the same vocabulary that drafts; null takes the bundled one for the bundled model, none for others.</summary>
     public string? DraftPath { get; init; }
+
+    /// <summary>What loading does to its matrices, here and in a worker started here.</summary>
+    public WeightPrecision Weights { get; init; }
 
     /// <summary>Where it is cut; null runs it unsplit on this machine.</summary>
     public Cut? Cut { get; init; }

@@ -33,10 +33,10 @@ internal sealed class WorkerProcess : IAsyncDisposable
 
     /// <summary>Starts a worker for some layers of a model on a free loopback port, and waits until it serves.</summary>
     /// <exception cref="CliException">It did not start; the message has its own words.</exception>
-    public static async Task<WorkerProcess> StartAsync(string modelPath, LayerRange layers, CancellationToken cancellationToken)
+    public static async Task<WorkerProcess> StartAsync(string modelPath, LayerRange layers, WeightPrecision weights, CancellationToken cancellationToken)
     {
         ProcessStartInfo start = Locate();
-        foreach (string argument in (string[])["--model", modelPath, "--layers", layers.ToString(), "--listen", "127.0.0.1:0", "--child"])
+        foreach (string argument in (string[])["--model", modelPath, "--layers", layers.ToString(), "--listen", "127.0.0.1:0", "--weights", weights.ToString(), "--child"])
         {
             start.ArgumentList.Add(argument);
         }

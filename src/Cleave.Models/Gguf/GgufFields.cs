@@ -78,7 +78,12 @@ internal sealed class GgufFields(GgufHeader header, string architecture)
     /// <summary>A number in the open interval (minimum, maximum).</summary>
     public double Number(string name, double minimum, double maximum, double? fallback = null)
     {
-        double value = Metadata.Number(Key(name)) ?? fallback ?? throw new ModelFormatException($"{Metadata.Path}: metadata lacks '{Key(name)}'");
+        if (!Metadata.Contains(Key(name)))
+        {
+            return fallback ?? throw new ModelFormatException($"{Metadata.Path}: metadata lacks '{Key(name)}'");
+        }
+
+        double value = Metadata.Number(Key(name))!.Value;
         return value > minimum && value < maximum ? value : throw Fail(name, value, $"more than {minimum} and less than {maximum} is expected");
     }
 

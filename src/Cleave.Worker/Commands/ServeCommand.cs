@@ -27,6 +27,7 @@ internal static class ServeCommand
                 return null;
             },
         };
+        var weights = new Option<WeightPrecision>("--weights") { Description = "stored or q8: q8 quantises floating-point matrices when loading; clients have to do the same" };
         var listen = new Option<IPEndPoint>("--listen")
         {
             Description = "Address and port to listen on; * is every interface, port 0 a free one",
@@ -75,7 +76,7 @@ internal static class ServeCommand
         Option<int> sessions = Positive("--max-sessions", "Sessions at once, over all tenants", new ServingLimits().MaxSessions);
         Option<int> rows = Positive("--max-rows", "Rows per step and per forward pass", new ServingLimits().MaxRowsPerStep, most: 65_536);
         var verbose = new Option<bool>("--verbose") { Description = "Log what happens to sessions and connections, on standard error" };
-        foreach (Option option in (Option[])[model, layers, listen, advertise, kvTokens, threads, keyDirectory, linkFile, ephemeral, newToken, exitWithParent, child, idle, sessions, rows, verbose])
+        foreach (Option option in (Option[])[model, layers, weights, listen, advertise, kvTokens, threads, keyDirectory, linkFile, ephemeral, newToken, exitWithParent, child, idle, sessions, rows, verbose])
         {
             root.Options.Add(option);
         }
@@ -93,6 +94,7 @@ internal static class ServeCommand
                 {
                     Model = file,
                     Layers = parsed.GetValue(layers),
+                    Weights = parsed.GetValue(weights),
                     Listen = parsed.GetValue(listen)!,
                     Advertise = parsed.GetValue(advertise),
                     KvTokens = parsed.GetValue(kvTokens),

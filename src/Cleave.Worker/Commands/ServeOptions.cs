@@ -11,6 +11,9 @@ internal sealed record ServeOptions
 
     public LayerRange? Layers { get; init; }
 
+    /// <summary>What loading does to the matrices.</summary>
+    public WeightPrecision Weights { get; init; }
+
     public required IPEndPoint Listen { get; init; }
 
     /// <summary>Host and port for the pairing link when they are not those listened on; port 0 means the one listened on.</summary>

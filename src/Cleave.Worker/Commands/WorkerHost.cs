@@ -69,7 +69,7 @@ internal static class WorkerHost
         using WorkerModel model = await Task.Run(
             () =>
             {
-                IModelSource source = ModelSource.Open(options.Model.FullName);
+                IModelSource source = ModelSource.Open(options.Model.FullName, options.Weights);
                 try
                 {
                     return WorkerModel.Load(source, device, options.Layers, options.KvTokens);
