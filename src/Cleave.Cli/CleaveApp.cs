@@ -22,6 +22,7 @@ internal static class CleaveApp
         new ServeCommand(),
         new CompletionCommand(),
         new BenchCommand(),
+        new PlanCommand(),
     ];
 
     /// <summary>Runs one invocation and returns its exit code (<see cref="ExitCode"/>).</summary>

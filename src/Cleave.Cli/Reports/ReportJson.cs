@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Cleave.Cli.Benchmarking;
+using Cleave.Cli.Planning;
 
 namespace Cleave.Cli.Reports;
 
@@ -9,6 +10,7 @@ namespace Cleave.Cli.Reports;
 [JsonSerializable(typeof(RunReport))]
 [JsonSerializable(typeof(InspectReport))]
 [JsonSerializable(typeof(BenchReport))]
+[JsonSerializable(typeof(PlanReport))]
 [JsonSerializable(typeof(JsonStep))]
 [JsonSerializable(typeof(IReadOnlyList<BenchPrompt>))]
 [JsonSerializable(typeof(string))]

@@ -56,6 +56,9 @@ internal sealed class SplitHost : IAsyncDisposable
     /// <summary>Process id of our own worker, or null.</summary>
     public int? WorkerProcessId => _workerProcess?.ProcessId;
 
+    /// <summary>The first worker's address, the emulator's when there is one; null when unsplit.</summary>
+    public PairingLink? PairingLink { get; private set; }
+
     /// <summary>Starts what <paramref name="settings"/> ask for.</summary>
     /// <param name="settings">Which model, where.</param>
     /// <param name="say">Told what is going on.</param>
@@ -212,6 +215,7 @@ internal sealed class SplitHost : IAsyncDisposable
             link = worker.At(wan.ListenEndPoint.Address.ToString(), wan.ListenEndPoint.Port);
         }
 
+        PairingLink ??= link;
         return new GrpcLink(link);
     }
 
