@@ -33,7 +33,7 @@ public sealed class TreeDecoder
     private int[] _stepNodes = new int[64];
     private int[] _stepTokens = new int[64];
     private ulong[] _stepParents = new ulong[64];
-    private ITokenMask? _mask;
+    private readonly PathMasks? _masks;
 
     /// <param name="session">Already truncated to the prefix the prompt shares with it.</param>
     /// <param name="drafter">Guesses.</param>
@@ -53,7 +53,8 @@ public sealed class TreeDecoder
         _history = history;
         Costs = costs;
         _options = options;
-        _mask = mask;
+        _masks = mask is null ? null : new PathMasks(_tree, mask);
+        _tree.Allows = _masks is null ? null : _masks.Allows;
         _observer = observer;
     }
 
@@ -265,10 +266,10 @@ public sealed class TreeDecoder
     {
         ReadOnlySpan<float> logits = _session.Logits(_tree[node].RowId);
         int position = _session.CommittedTokens.Count + _path.Count; // the root's row is the next position, its successor one more
-        int token = _sampler.Choose(logits, _history, position, _mask);
+        int token = _sampler.Choose(logits, _history, position, _masks?.Current);
         _observer?.OnToken(token, logits);
         _history.AddOutput(token);
-        _mask = _mask?.Next(token);
+        _masks?.Advance(token);
         return token;
     }
 
@@ -285,6 +286,7 @@ public sealed class TreeDecoder
         {
             _drafter.Advance(_tree, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_path));
             _tree.Reroot(_path[^1]);
+            _masks?.Reroot();
         }
     }
 
