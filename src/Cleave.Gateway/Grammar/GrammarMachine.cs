@@ -48,6 +48,9 @@ internal sealed class GrammarMachine
     /// <summary>Ids that end a turn.</summary>
     public int[] EndIds => _trie.EndIds;
 
+    /// <summary>True for a token that stands for text.</summary>
+    public bool IsText(int token) => _trie.IsText(token);
+
     /// <summary>The state after some bytes, <see cref="Dead"/> when they are impossible.</summary>
     /// <exception cref="GrammarException">The grammar is too ambiguous.</exception>
     public GrammarState Run(GrammarState state, ReadOnlySpan<byte> bytes)

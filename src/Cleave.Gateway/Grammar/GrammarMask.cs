@@ -53,7 +53,13 @@ internal sealed class GrammarMask : ITokenMask
     }
 
     /// <inheritdoc />
-    public bool Allows(int token) => (uint)token < (uint)_machine.VocabularySize && (_machine.Allowed(_state)[token >> 6] >> (token & 63) & 1) != 0;
+    public bool Allows(int token) =>
+        (uint)token >= (uint)_machine.VocabularySize ? false
+        : _state.Allowed is { } allowed ? (allowed[token >> 6] >> (token & 63) & 1) != 0
+        : _machine.EndIds.Contains(token) ? _state.Accepts
+
+        // A drafter asks about few tokens: their bytes are walked, not the vocabulary.
+        : _machine.IsText(token) && !ReferenceEquals(_machine.Run(_state, _tokenBytes(token).Span), _machine.Dead);
 
     /// <inheritdoc />
     public ITokenMask Next(int token) =>

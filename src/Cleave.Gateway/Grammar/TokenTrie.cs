@@ -13,6 +13,7 @@ internal sealed class TokenTrie
     private readonly ushort[] _depth;
     private readonly int[] _firstToken;
     private readonly int[] _tokens;
+    private readonly bool[] _isText;
 
     /// <param name="tokenizer">Whose vocabulary.</param>
     public TokenTrie(Tokenizer tokenizer)
@@ -30,6 +31,11 @@ internal sealed class TokenTrie
 
         entries.Sort(static (a, b) => a.Bytes.Span.SequenceCompareTo(b.Bytes.Span) is var order && order != 0 ? order : a.Id.CompareTo(b.Id));
         _tokens = [.. entries.Select(static entry => entry.Id)];
+        _isText = new bool[VocabularySize];
+        foreach (int id in _tokens)
+        {
+            _isText[id] = true;
+        }
 
         var label = new List<byte>();
         var depth = new List<ushort>();
@@ -80,6 +86,9 @@ internal sealed class TokenTrie
 
     /// <summary>Nodes.</summary>
     public int Count => _label.Length;
+
+    /// <summary>True for a token that stands for text.</summary>
+    public bool IsText(int id) => _isText[id];
 
     /// <summary>
     /// Sets a bit for every token whose bytes lead from <paramref name="start"/> through states, <paramref name="next"/> being null

@@ -17,6 +17,9 @@ public sealed class DraftTree
     /// <summary>Deepest node worth adding: the tokens still wanted, and the model's context, end there.</summary>
     public int MaxDepth { get; set; } = int.MaxValue;
 
+    /// <summary>Says whether a token may follow a node at all (structured output); candidates that may not are not added. Null allows all.</summary>
+    public Func<int, int, bool>? Allows { get; set; }
+
     /// <summary>A node, by index.</summary>
     public ref DraftNode this[int index] => ref _nodes.AsSpan(0, Count)[index];
 
@@ -64,7 +67,7 @@ public sealed class DraftTree
             return known;
         }
 
-        return node.PathProbability < threshold || _nodes[parent].Depth >= MaxDepth ? -1 : AddChild(node);
+        return node.PathProbability < threshold || _nodes[parent].Depth >= MaxDepth || Allows?.Invoke(parent, token) == false ? -1 : AddChild(node);
     }
 
     /// <summary>Adds a node that is computed and never accepted, whatever else its parent has.</summary>

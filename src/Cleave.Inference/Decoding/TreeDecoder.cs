@@ -37,7 +37,7 @@ public sealed class TreeDecoder
     private readonly List<ulong> _rowIds = [];
     private readonly StepFrame _frame = new();
     private double[] _reach = new double[64];
-    private ITokenMask? _mask;
+    private readonly PathMasks? _masks;
     private double _stallDraftMs;
     private int _frames;
     private int _rowsSent;
@@ -62,7 +62,8 @@ public sealed class TreeDecoder
         Costs = costs;
         _tree.Acceptance = acceptance;
         _options = options;
-        _mask = mask;
+        _masks = mask is null ? null : new PathMasks(_tree, mask);
+        _tree.Allows = _masks is null ? null : _masks.Allows;
         _observer = observer;
         _clock = session.Clock;
         _growth = new TreeGrowth(_tree, drafter, costs, _clock);
@@ -318,10 +319,10 @@ public sealed class TreeDecoder
     {
         ReadOnlySpan<float> logits = _session.Logits(_tree[node].RowId);
         int position = _session.CommittedTokens.Count + _path.Count; // the root's row is the next position, its successor one more
-        int token = _sampler.Choose(logits, _history, position, _mask);
+        int token = _sampler.Choose(logits, _history, position, _masks?.Current);
         _observer?.OnToken(token, logits);
         _history.AddOutput(token);
-        _mask = _mask?.Next(token);
+        _masks?.Advance(token);
         return token;
     }
 
@@ -336,5 +337,9 @@ public sealed class TreeDecoder
         _session.Commit(CollectionsMarshal.AsSpan(_rowIds));
         _drafter.Advance(_tree, CollectionsMarshal.AsSpan(_path));
         _tree.Reroot(_path[^1]);
+        if (_path.Count > 1)
+        {
+            _masks?.Reroot();
+        }
     }
 }

@@ -110,12 +110,14 @@ public sealed class SchemaGrammarTests
             for (int step = 0; step < 8; step++)
             {
                 var logits = new float[DemoModel.Tokenizer.VocabularySize];
+                bool[] asked = [.. Enumerable.Range(0, logits.Length).Select(mask.Allows)]; // before anything is known of the state
                 mask.Apply(logits);
                 for (int token = 0; token < logits.Length; token++)
                 {
                     bool expected = DemoModel.Tokenizer.IsEndOfTurn(token) ? state.Accepts
                         : DemoModel.Tokenizer.KindOf(token) != Tokenization.TokenKind.Control && !ReferenceEquals(machine.Run(state, DemoModel.Tokenizer.TokenBytes(token).Span), machine.Dead);
                     Assert.True(expected == (logits[token] == 0), $"{text}, step {step}: token {token} ({DemoModel.Tokenizer.TokenText(token)})");
+                    Assert.Equal(expected, asked[token]);
                     Assert.Equal(expected, mask.Allows(token));
                 }
 

@@ -91,7 +91,13 @@ function welcome() {
     return button;
   }));
   return el('section', 'welcome', el('h2', '', 'What would you like to know?'),
-    el('p', '', 'The first and last layers of the model run here; the layers between run on a worker that never sees text.'), list);
+    welcomeLine(), list);
+}
+
+function welcomeLine() {
+  const line = el('p', 'how', info?.head === undefined && info ? 'The whole model runs on this machine.'
+    : 'The first and last layers of the model run on this machine, those between on a worker.');
+  return line;
 }
 
 function view(message) {
@@ -404,7 +410,9 @@ async function refresh(always) {
     const before = JSON.stringify([info?.layers, info?.head, info?.tail, info?.worker, info?.row_bytes]);
     info = await api.status();
     if (before !== JSON.stringify([info.layers, info.head, info.tail, info.worker, info.row_bytes])) panel.drawSplit(info);
+    panel.drawRtt(info);
     $('model').textContent = info.model;
+    $('app').querySelector('.how')?.replaceWith(welcomeLine());
     $('verdict').textContent = sentence(info.privacy_verdict);
     $('privacy').textContent = sentence(info.privacy_verdict);
     if (!running) {

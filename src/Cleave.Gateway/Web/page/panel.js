@@ -25,7 +25,7 @@ export function drawSplit(info) {
   const head = local ? 0 : info.head;
   const tail = local ? 0 : info.tail;
   const middle = info.layers - head - tail;
-  const picture = svg('svg', { viewBox: '0 0 320 168', class: 'picture', role: 'img', 'aria-label': local
+  const picture = svg('svg', { viewBox: '0 0 300 172', class: 'picture', role: 'img', 'aria-label': local
     ? `All ${info.layers} layers run on this machine; nothing crosses a network.`
     : `${range(0, head)} on this machine, ${range(head, info.layers - tail)} on the worker at ${info.worker}, ${range(info.layers - tail, info.layers)} on this machine. Activations cross, text does not.` });
   const block = (x, y, w, h, kind, lines) => {
@@ -43,31 +43,36 @@ export function drawSplit(info) {
     return node;
   };
   if (local) {
-    picture.append(label(160, 24, 'this machine'), block(20, 40, 280, 72, 'ends', [['Whole model'], [`${info.layers} layers, unsplit`, 'small']]), label(160, 140, 'nothing crosses a network'));
+    picture.append(label(150, 24, 'this machine'), block(10, 40, 280, 72, 'ends', [['Whole model'], [`${info.layers} layers, unsplit`, 'small']]), label(150, 140, 'nothing crosses a network'));
   } else {
     // Trusted ends below, the worker above; two arcs carry what crosses.
     picture.append(
-      block(96, 8, 128, 54, 'worker', [['Middle'], [`${range(head, info.layers - tail)}`, 'small']]),
-      block(8, 104, 118, 54, 'ends', [['Head'], [`embedding, ${head} ${head === 1 ? 'layer' : 'layers'}`, 'small']]),
-      block(194, 104, 118, 54, 'ends', [['Tail'], [`${tail} ${tail === 1 ? 'layer' : 'layers'}, LM head`, 'small']]),
-      svg('line', { x1: 8, y1: 83, x2: 312, y2: 83, class: 'border' }),
-      svg('path', { d: 'M67 104 C67 60 70 36 96 35', class: 'arc', id: 'arc-up' }),
-      svg('path', { d: 'M224 35 C250 36 253 60 253 104', class: 'arc', id: 'arc-down' }),
+      block(82, 6, 136, 56, 'worker', [['Middle'], [`worker, ${range(head, info.layers - tail)}`, 'small']]),
+      block(2, 110, 132, 56, 'ends', [['Head'], [`embedding, ${head} ${head === 1 ? 'layer' : 'layers'}`, 'small']]),
+      block(166, 110, 132, 56, 'ends', [['Tail'], [`${tail} ${tail === 1 ? 'layer' : 'layers'}, LM head`, 'small']]),
+      svg('line', { x1: 2, y1: 86, x2: 298, y2: 86, class: 'border' }),
+      svg('path', { d: 'M44 110 C44 62 48 36 82 35', class: 'arc', id: 'arc-up' }),
+      svg('path', { d: 'M218 35 C252 36 256 62 256 110', class: 'arc', id: 'arc-down' }),
       svg('circle', { r: 4, class: 'dot up', cx: -9, cy: -9 }),
       svg('circle', { r: 4, class: 'dot down', cx: -9, cy: -9 }),
-      label(160, 79, 'not trusted'),
-      label(160, 97, 'this machine'),
+      label(150, 81, 'not trusted'),
+      label(150, 99, 'this machine'),
     );
-    const up = label(60, 60, '', 'end');
+    const up = label(40, 60, '', 'end');
     up.id = 'up';
-    const down = label(262, 60, '', 'start');
+    const down = label(260, 60, '', 'start');
     down.id = 'down';
     picture.append(up, down);
   }
   box.append(picture);
-  $('split-note').textContent = local
-    ? 'Unsplit: token ids, text and activations stay here.'
-    : `Activations cross, ${bytes(info.row_bytes)} a row each way (${info.wire}); text, token ids and logits do not.`;
+  if (local) $('split-note').textContent = 'Unsplit: token ids, text and activations stay here.';
+}
+
+/** Says what crosses, and how long a round trip takes. */
+export function drawRtt(info) {
+  const note = $('split-note');
+  if (info.head === undefined) return;
+  note.textContent = `Activations cross, ${bytes(info.row_bytes)} a row each way (${info.wire})${info.rtt_ms ? `; a round trip takes ${ms(info.rtt_ms)}` : ''}. Text, token ids and logits do not cross.`;
 }
 
 let flight = null;
