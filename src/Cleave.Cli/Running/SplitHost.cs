@@ -233,7 +233,7 @@ internal sealed class SplitHost : IAsyncDisposable
     {
         _interject("the worker process ended; starting another");
         await _workerProcess!.DisposeAsync();
-        _workerProcess = await WorkerProcess.StartAsync(_settings.ModelPath, Model.MiddleRange, cancellationToken);
+        _workerProcess = await WorkerProcess.StartAsync(_settings.ModelPath, Model.MiddleRange, _settings.Weights, cancellationToken);
         return LinkTo(_workerProcess.Link);
     }
 
