@@ -78,8 +78,10 @@ internal sealed class DemoCommand : TaughtCommand
         foreach (DemoPrompt prompt in DemoPrompt.All.Take(parsed.GetValue(_prompts)))
         {
             console.WriteLine();
-            console.Write(new Rule($"[bold]{Markup.Escape(prompt.Kind)}[/]: {Markup.Escape(prompt.Text)}") { Justification = Justify.Left });
-            int[] ids = Conversation.PromptIds(host.Model.Tokenizer, [new ChatTurn("user", prompt.Text)]);
+            console.Write(new Rule($"[bold]{Markup.Escape(prompt.Kind)}[/]: {Markup.Escape(prompt.Title)}") { Justification = Justify.Left });
+            int[] ids = prompt.IsChat
+                ? Conversation.PromptIds(host.Model.Tokenizer, [new ChatTurn("user", prompt.Text)])
+                : Conversation.PlainIds(host.Model.Tokenizer, prompt.Text);
             foreach ((TextGenerator generator, DecoderTotals totals) in ((TextGenerator, DecoderTotals)[])[(sequential, baseline), (fast, best)])
             {
                 console.MarkupLine($"[dim]{Markup.Escape(totals.Decoder)}[/]");

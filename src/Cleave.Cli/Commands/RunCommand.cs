@@ -112,5 +112,5 @@ internal sealed class RunCommand : TaughtCommand
 
     private static int[] PromptIds(Tokenizer tokenizer, string prompt, bool chat) => chat
         ? Conversation.PromptIds(tokenizer, [new ChatTurn("user", prompt)])
-        : [.. tokenizer is { AddBos: true, BosId: { } bos } ? (int[])[bos] : [], .. tokenizer.Encode(prompt, parseSpecial: true)];
+        : Conversation.PlainIds(tokenizer, prompt);
 }

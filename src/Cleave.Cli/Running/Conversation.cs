@@ -24,5 +24,9 @@ internal static class Conversation
         }));
     }
 
+    /// <summary>The ids of a text as it is: BOS first where the model wants one, and text that spells a control token is that token.</summary>
+    public static int[] PlainIds(Tokenizer tokenizer, string text) =>
+        [.. tokenizer is { AddBos: true, BosId: { } bos } ? (int[])[bos] : [], .. tokenizer.Encode(text, parseSpecial: true)];
+
     private static string TextOf(Tokenizer tokenizer, int? id) => id is { } known ? tokenizer.TokenText(known) : "";
 }

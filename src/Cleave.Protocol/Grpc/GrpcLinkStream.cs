@@ -40,6 +40,11 @@ internal sealed class GrpcLinkStream : ILinkStream
             // The call is over; only its response side knows why (the worker's last frame, or a status).
             return;
         }
+        catch (Exception e) when (e is IOException or HttpRequestException)
+        {
+            // The connection broke under the write (a ping unanswered, a reset): not always wrapped in a status.
+            throw Lost(e);
+        }
 
         Interlocked.Add(ref _bytesSent, FrameCodec.Size(frame));
     }
@@ -64,6 +69,10 @@ internal sealed class GrpcLinkStream : ILinkStream
         {
             throw Ended(e);
         }
+        catch (Exception e) when (e is IOException or HttpRequestException)
+        {
+            throw Lost(e);
+        }
 
         Interlocked.Add(ref _bytesReceived, bytes.Length);
         return FrameCodec.TryRead(bytes, out WorkerFrame? frame, out WireError? error) ? frame : throw new WireException(error!);
@@ -82,7 +91,7 @@ internal sealed class GrpcLinkStream : ILinkStream
             // Lets what was sent last (a close frame) go out before the call is reset.
             await _call.RequestStream.CompleteAsync().ConfigureAwait(false);
         }
-        catch (Exception e) when (e is RpcException or InvalidOperationException or OperationCanceledException)
+        catch (Exception e) when (e is RpcException or InvalidOperationException or OperationCanceledException or IOException or HttpRequestException)
         {
             // Already ended: nothing to complete.
         }
@@ -91,6 +100,9 @@ internal sealed class GrpcLinkStream : ILinkStream
         _call.Dispose();
         _gone.Dispose();
     }
+
+    private WireException Lost(Exception inner) =>
+        new(new WireError(WireErrorCode.LinkLost, $"The link to {_link.Name} was lost ({PrintableText.Clean(inner.Message)})."), inner);
 
     /// <summary>The call ended before this operation: why, as far as it is known.</summary>
     private WireException Ended(OperationCanceledException inner)
