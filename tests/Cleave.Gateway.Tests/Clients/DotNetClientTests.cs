@@ -2,11 +2,9 @@ using System.ClientModel;
 using System.ClientModel.Primitives;
 using System.Text;
 using System.Text.Json;
-using Cleave.Inference;
 using Microsoft.Extensions.AI;
 using OpenAI;
 using OpenAI.Chat;
-using AiMessage = Microsoft.Extensions.AI.ChatMessage;
 
 namespace Cleave.Gateway.Tests.Clients;
 
