@@ -109,7 +109,13 @@ public sealed partial class GpuDevice
             int count = Math.Min(chunk, rows - start);
             var shape = new MatMulShape
             {
-                Rows = count, Inputs = w.Inputs, Outputs = w.Outputs, RowUnits = w.RowUnits, XStride = from.Stride, YStride = to.Stride, HasBias = bias is null ? 0 : 1,
+                Rows = count,
+                Inputs = w.Inputs,
+                Outputs = w.Outputs,
+                RowUnits = w.RowUnits,
+                XStride = from.Stride,
+                YStride = to.Stride,
+                HasBias = bias is null ? 0 : 1,
             };
             ArrayView<float> partial = _floats.Get((long)PlainMatMul.Shares * count * w.Outputs);
             int tiles = (count + PlainMatMul.RowTile - 1) / PlainMatMul.RowTile;
@@ -157,8 +163,13 @@ public sealed partial class GpuDevice
         Written(to);
         var shape = new RowShape
         {
-            Rows = rows, Columns = from.ColumnCount, XStride = from.Stride, YStride = to.Stride, Groups = groups,
-            WeightPerGroup = factors.ColumnCount == width ? 1 : 0, Epsilon = epsilon,
+            Rows = rows,
+            Columns = from.ColumnCount,
+            XStride = from.Stride,
+            YStride = to.Stride,
+            Groups = groups,
+            WeightPerGroup = factors.ColumnCount == width ? 1 : 0,
+            Epsilon = epsilon,
         };
         if (_cuda is not null)
         {
@@ -188,7 +199,12 @@ public sealed partial class GpuDevice
         int heads = tensor.ColumnCount / headDim;
         var sizes = new RopeSizes
         {
-            Rows = rows, Heads = heads, HeadDim = headDim, Pairs = table.Pairs, Stride = tensor.Stride, Interleaved = table.Layout == RopeLayout.Interleaved ? 1 : 0,
+            Rows = rows,
+            Heads = heads,
+            HeadDim = headDim,
+            Pairs = table.Pairs,
+            Stride = tensor.Stride,
+            Interleaved = table.Layout == RopeLayout.Interleaved ? 1 : 0,
         };
         _plain.Rope(_stream, Grid1((long)rows * heads * table.Pairs), tensor.View, numbers, _plan.Rows, sizes);
     }
@@ -232,7 +248,13 @@ public sealed partial class GpuDevice
         int blocks = (own.Columns + 31) / 32;
         var sizes = new AttentionSizes
         {
-            Rows = rows, Heads = blocks, HeadDim = own.Columns, QStride = k.Stride, KvType = (int)own.Type, RowUnits = own.RowUnits, KeyOffset = own.KeyOffset(layer),
+            Rows = rows,
+            Heads = blocks,
+            HeadDim = own.Columns,
+            QStride = k.Stride,
+            KvType = (int)own.Type,
+            RowUnits = own.RowUnits,
+            KeyOffset = own.KeyOffset(layer),
         };
         _plain.Store(_stream, Grid1((long)rows * blocks), k.View, own.View, _plan.Rows, sizes);
         sizes.QStride = v.Stride;
@@ -268,9 +290,21 @@ public sealed partial class GpuDevice
         {
             var sizes = new AttentionSizes
             {
-                Rows = Math.Min(chunk, rows - start), FirstRow = start, Heads = shape.Heads, KvHeads = shape.KvHeads, HeadDim = shape.HeadDim, QStride = from.Stride,
-                YStride = to.Stride, Blocks = blocks, Window = shape.Window, KvType = (int)own.Type, RowUnits = own.RowUnits, KeyOffset = own.KeyOffset(layer),
-                ValueOffset = own.ValueOffset(layer), Scale = shape.Scale, SoftCap = shape.SoftCap,
+                Rows = Math.Min(chunk, rows - start),
+                FirstRow = start,
+                Heads = shape.Heads,
+                KvHeads = shape.KvHeads,
+                HeadDim = shape.HeadDim,
+                QStride = from.Stride,
+                YStride = to.Stride,
+                Blocks = blocks,
+                Window = shape.Window,
+                KvType = (int)own.Type,
+                RowUnits = own.RowUnits,
+                KeyOffset = own.KeyOffset(layer),
+                ValueOffset = own.ValueOffset(layer),
+                Scale = shape.Scale,
+                SoftCap = shape.SoftCap,
             };
             long pairs = (long)sizes.Rows * shape.Heads;
             ArrayView<float> scores = _floats.Get(pairs * blocks * PlainAttention.BlockLength);

@@ -127,8 +127,16 @@ internal sealed partial class CudaKernels(CudaAccelerator accelerator, Action<lo
         var rope = new RopeSizes { Rows = rows, Heads = heads, HeadDim = headDim, Pairs = table.Pairs, Stride = k.Stride, Interleaved = table.Layout == RopeLayout.Interleaved ? 1 : 0 };
         var sizes = new AttentionSizes
         {
-            Rows = rows, Heads = heads, KvHeads = kvHeads, HeadDim = headDim, QStride = q.Stride, YStride = v.Stride, KvType = (int)arena.Type, RowUnits = arena.RowUnits,
-            KeyOffset = arena.KeyOffset(layer), ValueOffset = arena.ValueOffset(layer),
+            Rows = rows,
+            Heads = heads,
+            KvHeads = kvHeads,
+            HeadDim = headDim,
+            QStride = q.Stride,
+            YStride = v.Stride,
+            KvType = (int)arena.Type,
+            RowUnits = arena.RowUnits,
+            KeyOffset = arena.KeyOffset(layer),
+            ValueOffset = arena.ValueOffset(layer),
         };
         int threads = (heads + (2 * kvHeads)) * headDim / 2;
         new CudaArguments().Add(q.View).Add(k.View).Add(v.View).Add(numbers).Add(plan.Rows).Add(arena.View).Add(rope).Add(sizes)

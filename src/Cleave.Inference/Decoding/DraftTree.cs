@@ -73,7 +73,13 @@ public sealed class DraftTree
     /// <summary>Adds a node that is computed and never accepted, whatever else its parent has.</summary>
     public int AddWindow(int parent, int token) => AddChild(new DraftNode
     {
-        Token = token, Parent = parent, Probability = 1, PathProbability = 1, Source = DraftSource.Window, WindowOnly = true, Expanded = true,
+        Token = token,
+        Parent = parent,
+        Probability = 1,
+        PathProbability = 1,
+        Source = DraftSource.Window,
+        WindowOnly = true,
+        Expanded = true,
     });
 
     /// <summary>Estimates the children of <paramref name="parent"/> anew, once everybody has been asked.</summary>

@@ -1,8 +1,8 @@
 using Cleave.Inference;
 using Cleave.Inference.Decoding;
+using Cleave.Inference.Privacy;
 using Cleave.Inference.Sessions;
 using Cleave.PrivacyLab.Corpus;
-using Cleave.Inference.Privacy;
 
 namespace Cleave.PrivacyLab.Capture;
 

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Text;
 using Cleave.Gateway.Hosting;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;

@@ -58,7 +58,10 @@ internal sealed class VirtualMiddle(IMiddle inner, VirtualClock clock, VirtualLi
         double workerMs = job.EndMs - job.StartMs;
         return ValueTask.FromResult(reply with
         {
-            ComputeMs = workerMs, QueueMs = job.StartMs - job.ArrivedMs, CodecMs = 0, TripMs = arrival - sentMs,
+            ComputeMs = workerMs,
+            QueueMs = job.StartMs - job.ArrivedMs,
+            CodecMs = 0,
+            TripMs = arrival - sentMs,
         });
     }
 
