@@ -137,6 +137,7 @@ public sealed class ReferenceVocabularyTests : IDisposable
     [Theory]
     [InlineData("{}", "'model'")]
     [InlineData("[]", "JSON object")]
+    [InlineData("{\"model\":{\"vocab\":{\"\\ud800\":0},\"merges\":[]}}", "JSON")]
     [InlineData("{\"model\":{\"type\":\"Unigram\"}}", "'Unigram'")]
     [InlineData("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":-1},\"merges\":[]}}", "'a'")]
     [InlineData("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":4000000},\"merges\":[]}}", "4000000")]

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Cleave.Models.HuggingFace;
 
@@ -43,6 +44,7 @@ internal static class JsonFile
 
         try
         {
+            CheckStrings(json.Span);
             JsonElement root = JsonDocument.Parse(json, Options).RootElement;
             return root.ValueKind == JsonValueKind.Object
                 ? root
@@ -51,6 +53,32 @@ internal static class JsonFile
         catch (JsonException e)
         {
             throw new ModelFormatException($"{path}: is not valid JSON: {e.Message}", e);
+        }
+    }
+
+    // The parser lets through strings that are no text (bytes that are no UTF-8, half a surrogate pair) and throws when they are
+    // read; here they are refused at once.
+    private static void CheckStrings(ReadOnlySpan<byte> json)
+    {
+        if (!Utf8.IsValid(json))
+        {
+            throw new JsonException("it holds bytes that are no UTF-8");
+        }
+
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = Options.MaxDepth });
+        while (reader.Read())
+        {
+            if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && reader.ValueIsEscaped)
+            {
+                try
+                {
+                    _ = reader.GetString();
+                }
+                catch (InvalidOperationException e)
+                {
+                    throw new JsonException(e.Message, e);
+                }
+            }
         }
     }
 }

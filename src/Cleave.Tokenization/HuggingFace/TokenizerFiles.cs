@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Cleave.Tokenization.HuggingFace;
 
@@ -31,7 +32,9 @@ public static class TokenizerFiles
     {
         try
         {
-            JsonElement root = JsonDocument.Parse(ReadBytes(path, maxBytes), Options).RootElement;
+            byte[] json = ReadBytes(path, maxBytes);
+            CheckStrings(json);
+            JsonElement root = JsonDocument.Parse(json, Options).RootElement;
             return root.ValueKind == JsonValueKind.Object ? root : throw new TokenizerFormatException($"{path}: is no JSON object");
         }
         catch (JsonException e)
@@ -120,5 +123,31 @@ public static class TokenizerFiles
 
         JsonElement last = end.ValueKind == JsonValueKind.Array && end.GetArrayLength() > 0 ? end[end.GetArrayLength() - 1] : end;
         return last.ValueKind == JsonValueKind.Number && last.TryGetInt32(out int id) && id >= 0 && id < tokens ? id : null;
+    }
+
+    // The parser lets through strings that are no text (bytes that are no UTF-8, half a surrogate pair) and throws when they are
+    // read; here they are refused at once.
+    private static void CheckStrings(ReadOnlySpan<byte> json)
+    {
+        if (!Utf8.IsValid(json))
+        {
+            throw new JsonException("it holds bytes that are no UTF-8");
+        }
+
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = Options.MaxDepth });
+        while (reader.Read())
+        {
+            if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && reader.ValueIsEscaped)
+            {
+                try
+                {
+                    _ = reader.GetString();
+                }
+                catch (InvalidOperationException e)
+                {
+                    throw new JsonException(e.Message, e);
+                }
+            }
+        }
     }
 }

@@ -106,6 +106,7 @@ public sealed class HfModelTests : IDisposable
         Refuses(new TinyCheckpoint { StatedHeaderBytes = 3 }.WriteTo(_folder), "JSON");
         Refuses(new TinyCheckpoint().WriteTo(_folder, rawHeader: "[1]"), "JSON object");
         Refuses(new TinyCheckpoint().WriteTo(_folder, rawHeader: "{\"a\":5}"), "'a'");
+        Refuses(new TinyCheckpoint().WriteTo(_folder, rawHeader: "{\"\\ud800\":5}"), "JSON");
         Refuses(new TinyCheckpoint().WriteTo(_folder, rawHeader: "{\"a\":{},\"a\":{}}"), "JSON");
         Refuses(new TinyCheckpoint().WriteTo(_folder, rawHeader: new string('[', 100_000)), "JSON");
         Refuses(Bend("model.norm.weight", "shape", "[16]"), "model.norm.weight");
