@@ -15,7 +15,7 @@ internal sealed class DecoderArgument : Option<string>
         Validators.Add(static result =>
         {
             string? name = result.Tokens is [var token] ? token.Value : null;
-            if (name is not null && !DecoderCatalog.Names.Contains(name))
+            if (name is not null && !DecoderCatalog.Has(name))
             {
                 result.AddError($"there is no decoder '{name}'; the decoders are {string.Join(", ", DecoderCatalog.Names)}");
             }

@@ -112,7 +112,7 @@ internal sealed class BenchCommand : TaughtCommand
         string[] names = text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
         foreach (string name in names)
         {
-            if (!DecoderCatalog.Names.Contains(name))
+            if (!DecoderCatalog.Has(name))
             {
                 throw new CliException($"there is no decoder '{name}'; the decoders are {string.Join(", ", DecoderCatalog.Names)}");
             }

@@ -239,7 +239,7 @@ internal sealed class SplitHost : IAsyncDisposable
 
     private TextGenerator Generator(IMiddle middle, int tokens, string decoder, Func<DrafterContext, DrafterContext>? configure, double? knownRttMs = null)
     {
-        var context = new DrafterContext { DraftModel = decoder is "sequential" or "ngram" or "suffix" ? null : DraftModel() };
+        var context = new DrafterContext { DraftModel = DecoderCatalog.UsesDraftModel(decoder) ? DraftModel() : null };
         return new TextGenerator(
             new SplitSession(Model, middle, tokens), DecoderCatalog.Create(decoder, configure?.Invoke(context) ?? context), knownRttMs);
     }

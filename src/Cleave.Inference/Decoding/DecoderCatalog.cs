@@ -8,6 +8,8 @@ public static class DecoderCatalog
     private static readonly Dictionary<string, Func<DrafterContext, IDrafter>> Factories = new(StringComparer.Ordinal)
     {
         ["sequential"] = _ => new SequentialDrafter(),
+        ["jacobi"] = _ => new JacobiDrafter(),
+        ["lookahead"] = context => new LookaheadDrafter(context.LookaheadWindow, context.LookaheadNgram, context.LookaheadGuesses),
         ["ngram"] = context => new NgramDrafter(context.NgramMinKey, context.NgramMaxKey, context.NgramChain),
         ["suffix"] = _ => new SuffixDrafter(),
         ["draft"] = context => new ModelDrafter(RequireModel(context, "draft")),
@@ -20,6 +22,12 @@ public static class DecoderCatalog
 
     /// <summary>The decoder that adapts to the link, the text and the drafters there are.</summary>
     public static string Best => "auto";
+
+    /// <summary>True when <paramref name="name"/> is a decoder's, pipelined or not.</summary>
+    public static bool Has(string name) => Factories.ContainsKey(Plain(name));
+
+    /// <summary>True when a decoder drafts with a model if there is one.</summary>
+    public static bool UsesDraftModel(string name) => Plain(name) is "draft" or "pipelined" or "auto";
 
     /// <summary>Makes the drafter of a decoder.</summary>
     /// <exception cref="InferenceException">No decoder has this name, or it needs a draft model and there is none.</exception>
@@ -34,6 +42,8 @@ public static class DecoderCatalog
             ? factory(context)
             : throw new InferenceException($"there is no decoder '{name}'; the decoders are {string.Join(", ", Names)}");
     }
+
+    private static string Plain(string name) => name.StartsWith(PipelinedPrefix, StringComparison.Ordinal) ? name[PipelinedPrefix.Length..] : name;
 
     private static DraftModel RequireModel(DrafterContext context, string decoder) => context.DraftModel
         ?? throw new InferenceException($"decoder '{decoder}' needs a draft model: give one with --draft FILE, or use 'auto', which does without");

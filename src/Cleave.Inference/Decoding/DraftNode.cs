@@ -48,6 +48,12 @@ public struct DraftNode
     /// <summary>True when the node is never accepted, only computed (a lookahead window).</summary>
     public bool WindowOnly;
 
+    /// <summary>True when the node is sent whatever the node rule says.</summary>
+    public bool Pinned;
+
+    /// <summary>True when the drafter wants to see what the model says after it.</summary>
+    public bool Observed;
+
     internal int FirstChild;
     internal int NextSibling;
 }

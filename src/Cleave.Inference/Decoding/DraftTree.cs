@@ -7,6 +7,8 @@ namespace Cleave.Inference.Decoding;
 /// </summary>
 public sealed class DraftTree
 {
+    private const double PinnedClaim = 0.3;
+
     private DraftNode[] _nodes = new DraftNode[128];
     private int[] _map = new int[128];
     private ulong _nextSerial = 1;
@@ -70,17 +72,37 @@ public sealed class DraftTree
         return node.PathProbability < threshold || _nodes[parent].Depth >= MaxDepth || Allows?.Invoke(parent, token) == false ? -1 : AddChild(node);
     }
 
-    /// <summary>Adds a node that is computed and never accepted, whatever else its parent has.</summary>
-    public int AddWindow(int parent, int token) => AddChild(new DraftNode
+    /// <summary>
+    /// Adds a candidate that is sent whatever the node rule says (a drafter of fixed shape), or pins the one there is. Returns its index, -1 when
+    /// nothing may stand there.
+    /// </summary>
+    public int AddPinned(int parent, int token, DraftSource source)
     {
-        Token = token,
-        Parent = parent,
-        Probability = 1,
-        PathProbability = 1,
-        Source = DraftSource.Window,
-        WindowOnly = true,
-        Expanded = true,
-    });
+        // The claim is a start; what a drafter without probabilities is worth, the acceptance model learns.
+        int node = Add(parent, token, PinnedClaim, 0, source);
+        if (node >= 0)
+        {
+            _nodes[node].Pinned = true;
+            _nodes[node].Expanded = true;
+        }
+
+        return node;
+    }
+
+    /// <summary>Adds a node that is computed and never accepted, whatever else its parent has. Returns its index, -1 when it would lie too deep.</summary>
+    public int AddWindow(int parent, int token) => _nodes[parent].Depth >= MaxDepth
+        ? -1
+        : AddChild(new DraftNode
+        {
+            Token = token,
+            Parent = parent,
+            Probability = 1,
+            PathProbability = 1,
+            Source = DraftSource.Window,
+            WindowOnly = true,
+            Pinned = true,
+            Expanded = true,
+        });
 
     /// <summary>Estimates the children of <paramref name="parent"/> anew, once everybody has been asked.</summary>
     public void Settle(int parent)

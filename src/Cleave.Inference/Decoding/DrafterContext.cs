@@ -14,4 +14,13 @@ public sealed record DrafterContext
 
     /// <summary>Most tokens prompt lookup proposes.</summary>
     public int NgramChain { get; init; } = 10;
+
+    /// <summary>Lookahead's W, columns of its window.</summary>
+    public int LookaheadWindow { get; init; } = 8;
+
+    /// <summary>Lookahead's N, tokens of an n-gram.</summary>
+    public int LookaheadNgram { get; init; } = 4;
+
+    /// <summary>Lookahead's G, n-grams verified in a step.</summary>
+    public int LookaheadGuesses { get; init; } = 8;
 }

@@ -32,8 +32,8 @@ public interface IDrafter : IDisposable
     void Advance(DraftTree tree, ReadOnlySpan<int> path);
 
     /// <summary>
-    /// Shows what the model would say after rows that came back (jacobi, lookahead); called before the verdict. Rows are tree
-    /// indices; <paramref name="choose"/> gives the token the model chooses after one.
+    /// Shows what the model says after those rows of the step that are <see cref="DraftNode.Observed"/>; called before the verdict. Rows are
+    /// tree indices; <paramref name="choose"/> gives the likeliest token after one.
     /// </summary>
     void Observe(DraftTree tree, ReadOnlySpan<int> rows, Func<int, int> choose)
     {
@@ -45,6 +45,6 @@ public interface IDrafter : IDisposable
     /// <summary>True when <see cref="Expand"/> takes time worth weighing (a model runs), false when it is a lookup.</summary>
     bool IsCostly => false;
 
-    /// <summary>True when <see cref="Observe"/> must see every row's choice.</summary>
+    /// <summary>True when it marks nodes for <see cref="Observe"/>; steps are then sent one at a time.</summary>
     bool ObservesRows => false;
 }

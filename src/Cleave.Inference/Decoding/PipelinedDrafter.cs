@@ -9,7 +9,7 @@ public sealed class PipelinedDrafter(IDrafter inner) : IDrafter
     public string Name => inner.Name == "draft" ? "pipelined" : $"pipelined:{inner.Name}";
 
     /// <inheritdoc />
-    public bool Pipelines => true;
+    public bool Pipelines => !inner.ObservesRows; // what the next step asks follows from what this one shows
 
     /// <inheritdoc />
     public bool IsCostly => inner.IsCostly;

@@ -23,7 +23,7 @@ internal sealed class StepFrame
     /// <summary>Probability that the verdict leaves what was sent before through one of these rows.</summary>
     public double Mass { get; private set; }
 
-    /// <summary>Chooses the rows and returns how many they are. The root and window rows are always worth theirs.</summary>
+    /// <summary>Chooses the rows and returns how many they are. The root and pinned rows are always worth theirs.</summary>
     public int Collect(DraftTree tree, double floor, int maxRows)
     {
         floor = Math.Max(floor, FloorFor(tree, floor, maxRows));
@@ -40,7 +40,7 @@ internal sealed class StepFrame
             ref DraftNode node = ref nodes[i];
             bool parentSent = node.Parent < 0 || nodes[node.Parent].RowId != 0;
             _chosen[i] = node.RowId == 0 && _nodes.Count < maxRows
-                && (node.Parent < 0 || node.WindowOnly || node.PathProbability >= floor)
+                && (node.Parent < 0 || node.Pinned || node.PathProbability >= floor)
                 && (parentSent || _chosen[node.Parent]);
             if (_chosen[i])
             {

@@ -35,6 +35,7 @@ public sealed class TreeDecoder
     private readonly List<int> _path = [];
     private readonly List<DecodedToken> _decoded = [];
     private readonly List<ulong> _rowIds = [];
+    private readonly List<int> _observed = [];
     private readonly StepFrame _frame = new();
     private double[] _reach = new double[64];
     private readonly PathMasks? _masks;
@@ -273,6 +274,12 @@ public sealed class TreeDecoder
             return;
         }
 
+        CollectProbable(node);
+        await EvaluateRowsAsync(cancellationToken);
+    }
+
+    private void CollectProbable(int node)
+    {
         if (_reach.Length < _tree.Count)
         {
             _reach = new double[2 * _tree.Count];
@@ -291,8 +298,6 @@ public sealed class TreeDecoder
                 _reach[i] = 0;
             }
         }
-
-        await EvaluateRowsAsync(cancellationToken);
     }
 
     private async ValueTask EvaluateRowsAsync(CancellationToken cancellationToken)
@@ -304,14 +309,22 @@ public sealed class TreeDecoder
 
     private async ValueTask ObserveAsync(CancellationToken cancellationToken)
     {
-        _rowIds.Clear();
+        CollectProbable(0);
+        _observed.Clear();
         foreach (int node in _frame.Nodes)
         {
-            _rowIds.Add(_tree[node].RowId);
+            if (_tree[node].Observed)
+            {
+                _observed.Add(node);
+                _rowIds.Add(_tree[node].RowId);
+            }
         }
 
-        await EvaluateRowsAsync(cancellationToken);
-        _drafter.Observe(_tree, _frame.Nodes, node => Sampler.ArgMax(_session.Logits(_tree[node].RowId)));
+        if (_observed.Count > 0)
+        {
+            await EvaluateRowsAsync(cancellationToken);
+            _drafter.Observe(_tree, CollectionsMarshal.AsSpan(_observed), node => Sampler.ArgMax(_session.Logits(_tree[node].RowId)));
+        }
     }
 
     /// <summary>The model's token after a node, and what follows from it for the path's history and mask.</summary>
