@@ -21,6 +21,12 @@ internal sealed record BenchRun
     /// <summary>Tokens after each answer's first round trip, over the time from its first token to its last.</summary>
     public required double TokensPerSecond { get; init; }
 
+    /// <summary>The same of every repetition; this object is the one in the middle.</summary>
+    public IReadOnlyList<double> TokensPerSecondRuns { get; init; } = [];
+
+    /// <summary>All tokens over all time from sending the prompt to the last token: what a user waits, first round trips included.</summary>
+    public required double AnswerTokensPerSecond { get; init; }
+
     public required double TokensPerRoundTrip { get; init; }
     public required double TokensPerRoundTripP50 { get; init; }
     public required int TokensPerRoundTripMax { get; init; }
@@ -45,6 +51,17 @@ internal sealed record BenchRun
 
     /// <summary>Tokens of every round trip, for the distribution.</summary>
     public required IReadOnlyList<int> StepTokens { get; init; }
+
+    /// <summary>The median of a cell's repetitions by speed; identical only if all of them are.</summary>
+    public static BenchRun MedianOf(IReadOnlyList<BenchRun> repetitions)
+    {
+        BenchRun[] sorted = [.. repetitions.OrderBy(static r => r.TokensPerSecond)];
+        return sorted[sorted.Length / 2] with
+        {
+            TokensPerSecondRuns = [.. repetitions.Select(static r => r.TokensPerSecond)],
+            Identical = repetitions.All(static r => r.Identical),
+        };
+    }
 
     /// <summary>Sums the answers of a cell.</summary>
     public static BenchRun From(BenchCell cell, IReadOnlyList<Answer> answers, bool identical)
@@ -72,6 +89,7 @@ internal sealed record BenchRun
             Tokens = tokens,
             RoundTrips = trips,
             TokensPerSecond = decodeMs > 0 ? timed * 1000 / decodeMs : 0,
+            AnswerTokensPerSecond = tokens * 1000 / Math.Max(1e-3, answers.Sum(static a => a.Statistics.TimeToFirstTokenMs + a.Statistics.DecodeMs)),
             TokensPerRoundTrip = (double)tokens / trips,
             TokensPerRoundTripP50 = sorted.Length == 0 ? 0 : sorted[sorted.Length / 2],
             TokensPerRoundTripMax = sorted.Length == 0 ? 0 : sorted[^1],

@@ -14,6 +14,7 @@ internal sealed class BenchRunner
     private readonly SplitSettings _settings;
     private readonly IReadOnlyList<BenchPrompt> _prompts;
     private readonly Action<string> _say;
+    private double? _rttMs;
     private readonly Dictionary<(BenchPrompt Prompt, double Temperature), IReadOnlyList<int>> _sequential = [];
 
     public BenchRunner(BenchSuite suite, SplitSettings settings, IReadOnlyList<BenchPrompt> prompts, Action<string> say)
@@ -35,12 +36,23 @@ internal sealed class BenchRunner
         {
             await using SplitHost host = await SplitHost.StartAsync(_settings with { Wan = link.Key.Options }, _say, cancellationToken);
             Environment ??= BenchEnvironment.Of(host, _settings);
+            _rttMs = null;
             await WarmAsync(host, cancellationToken);
-            foreach (BenchCell cell in link)
+            BenchCell[] cells = [.. link];
+            List<BenchRun>[] repetitions = [.. cells.Select(static _ => new List<BenchRun>())];
+            for (int repeat = 0; repeat < _suite.Repeats; repeat++)
             {
-                _say($"{runs.Count + 1}/{_suite.Cells.Count}: {cell.Decoder}{(cell.NgramSize > 0 ? " n=" + cell.NgramSize : "")}, {cell.Kind}, {cell.Link}");
-                runs.Add(await MeasureAsync(host, cell, cancellationToken));
+                // Repetitions outermost: what disturbs the machine for a while disturbs all cells alike.
+                for (int i = 0; i < cells.Length; i++)
+                {
+                    BenchCell cell = cells[i];
+                    string which = _suite.Repeats > 1 ? $", repetition {repeat + 1} of {_suite.Repeats}" : "";
+                    _say($"{runs.Count + i + 1}/{_suite.Cells.Count}{which}: {cell.Decoder}{(cell.NgramSize > 0 ? " n=" + cell.NgramSize : "")}, {cell.Kind}, {cell.Link}");
+                    repetitions[i].Add(await MeasureAsync(host, cell, cancellationToken));
+                }
             }
+
+            runs.AddRange(repetitions.Select(BenchRun.MedianOf));
         }
 
         return runs;
@@ -83,12 +95,14 @@ internal sealed class BenchRunner
 
     private async Task<Answer> AnswerAsync(SplitHost host, BenchCell cell, BenchPrompt prompt, CancellationToken cancellationToken)
     {
-        await using TextGenerator generator = await host.OpenAsync(cell.Decoder, cancellationToken, cell.Apply);
+        // The link is the same for all cells on it: its round trip is measured once.
+        await using TextGenerator generator = await host.OpenAsync(cell.Decoder, cancellationToken, cell.Apply, _rttMs);
         var options = new GenerationOptions
         {
             Sampling = cell.Sampling,
             Decoding = new DecodingOptions { MaxTokens = _suite.Tokens, StopAtEndOfTurn = false },
         };
+        _rttMs ??= generator.RttMs;
         return await Answer.GenerateAsync(generator, prompt.Ids(host.Model.Tokenizer), options, show: null, cancellationToken);
     }
 

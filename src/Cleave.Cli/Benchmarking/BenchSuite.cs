@@ -13,7 +13,7 @@ internal sealed record BenchSuite
     public static IReadOnlyList<string> Kinds { get; } = [.. PaperKinds, "repeat"];
 
     /// <summary>Suite names.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["quick", "ablation", "rtt", "bandwidth", "ladder", "all"];
+    public static IReadOnlyList<string> Names { get; } = ["quick", "speed", "ablation", "rtt", "bandwidth", "ladder", "all"];
 
     /// <summary>Measurements, in order.</summary>
     public required IReadOnlyList<BenchCell> Cells { get; init; }
@@ -24,6 +24,9 @@ internal sealed record BenchSuite
     /// <summary>Tokens per prompt.</summary>
     public required int Tokens { get; init; }
 
+    /// <summary>Times every cell is measured; the median is reported.</summary>
+    public int Repeats { get; init; } = 1;
+
     /// <summary>True when the optimisation ladder is climbed too.</summary>
     public bool Ladder { get; init; }
 
@@ -31,9 +34,10 @@ internal sealed record BenchSuite
     /// <param name="name">One of <see cref="Names"/>.</param>
     /// <param name="decoders">Decoders to measure besides sequential; null: those of the suite.</param>
     /// <param name="sampling">How tokens are chosen.</param>
-    public static BenchSuite Named(string name, IReadOnlyList<string>? decoders, SamplingOptions sampling)
+    /// <param name="links">Links to measure over; null: those of the suite.</param>
+    public static BenchSuite Named(string name, IReadOnlyList<string>? decoders, SamplingOptions sampling, IReadOnlyList<BenchLink>? links = null)
     {
-        BenchLink at80 = new(80);
+        IReadOnlyList<BenchLink> at80 = links ?? [new BenchLink(80)];
         string[] every = [.. decoders ?? [.. DecoderCatalog.Names.Where(static d => d != "sequential")]];
         string[] with = ["sequential", .. every];
         string[] principal = ["sequential", .. decoders ?? [DecoderCatalog.Best]];
@@ -45,33 +49,35 @@ internal sealed record BenchSuite
 
         return name switch
         {
-            "quick" => new BenchSuite { Cells = [.. Grid(principal, Kinds, [at80])], PromptsPerKind = 2, Tokens = 32 },
+            "quick" => new BenchSuite { Cells = [.. Grid(principal, Kinds, at80)], PromptsPerKind = 2, Tokens = 32 },
+            "speed" => new BenchSuite { Cells = [.. Grid(principal, Kinds, at80)], PromptsPerKind = 10, Tokens = 48, Repeats = 5 },
             "ablation" => new BenchSuite
             {
                 Cells =
                 [
-                    .. Grid(with, Kinds, [at80]),
+                    .. Grid(with, Kinds, at80),
                     .. from size in Enumerable.Range(3, 5)
                        from kind in PaperKinds
-                       select new BenchCell { Decoder = "ngram", NgramSize = size, Kind = kind, Link = at80, Sampling = sampling },
+                       from link in at80
+                       select new BenchCell { Decoder = "ngram", NgramSize = size, Kind = kind, Link = link, Sampling = sampling },
                 ],
                 PromptsPerKind = 10,
                 Tokens = 64,
             },
             "rtt" => new BenchSuite
             {
-                Cells = [.. Grid(with, ["all"], from rtt in new double[] { 0, 20, 40, 80, 120, 150, 200 } select new BenchLink(rtt))],
+                Cells = [.. Grid(with, ["all"], links ?? [.. from rtt in new double[] { 0, 20, 40, 80, 120, 150, 200 } select new BenchLink(rtt)])],
                 PromptsPerKind = 2,
                 Tokens = 48,
             },
             "bandwidth" => new BenchSuite
             {
-                Cells = [.. Grid(principal, ["all", "repeat"], from mbit in new double[] { 5, 20, 50, 100, 1000 } select new BenchLink(80, mbit, mbit))],
+                Cells = [.. Grid(principal, ["all", "repeat"], links ?? [.. from mbit in new double[] { 5, 20, 50, 100, 1000 } select new BenchLink(80, mbit, mbit)])],
                 PromptsPerKind = 3,
                 Tokens = 48,
             },
-            "ladder" => new BenchSuite { Cells = [.. Grid(with, ["all"], [at80])], PromptsPerKind = 2, Tokens = 48, Ladder = true },
-            "all" => Join(Named("ablation", decoders, sampling), Named("rtt", decoders, sampling), Named("bandwidth", decoders, sampling)),
+            "ladder" => new BenchSuite { Cells = [.. Grid(with, ["all"], at80)], PromptsPerKind = 2, Tokens = 48, Ladder = true },
+            "all" => Join(Named("ablation", decoders, sampling, links), Named("rtt", decoders, sampling, links), Named("bandwidth", decoders, sampling, links)),
             _ => throw new CliException($"there is no suite '{name}'; the suites are {string.Join(", ", Names)}"),
         };
     }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json;
 using Cleave.Cli.Arguments;
 using Cleave.Cli.Benchmarking;
@@ -15,7 +16,7 @@ internal sealed class BenchCommand : TaughtCommand
     private readonly Option<string> _suite = new("--suite", "-s")
     {
         HelpName = "NAME",
-        Description = "quick (under 4 minutes), ablation, rtt, bandwidth, ladder, or all",
+        Description = "quick (under 4 minutes), speed (against sequential, five runs), ablation (every decoder), rtt, bandwidth, ladder, or all",
         DefaultValueFactory = static _ => "quick",
     };
 
@@ -23,6 +24,9 @@ internal sealed class BenchCommand : TaughtCommand
     private readonly Option<string> _decoders = new("--decoders") { HelpName = "A,B", Description = "Decoders to measure beside sequential (default: the suite's)" };
     private readonly Option<int?> _tokens = new("--tokens", "-n") { HelpName = "N", Description = "Tokens per prompt (default: the suite's)" };
     private readonly Option<int?> _perKind = new("--per-kind") { HelpName = "N", Description = "Prompts of each kind (default: the suite's)" };
+    private readonly Option<int?> _repeats = new("--repeats") { HelpName = "N", Description = "Times to measure everything; medians are reported (default: the suite's)" };
+    private readonly Option<string> _rtts = new("--rtt") { HelpName = "A,B", Description = "Round-trip times to emulate, in ms (default: the suite's)" };
+    private readonly Option<string> _mbits = new("--mbit") { HelpName = "A,B", Description = "Bandwidths to emulate, in Mbit/s each way (default: 100, or the suite's)" };
     private readonly Option<DirectoryInfo> _out = new("--out", "-o") { HelpName = "DIR", Description = "Write bench.json, bench.csv, bench.md and plots (PNG, SVG) there" };
     private readonly Option<bool> _json = new("--json") { Description = "Print one JSON object" };
     private readonly ModelArgument _model = new();
@@ -33,7 +37,7 @@ internal sealed class BenchCommand : TaughtCommand
     public BenchCommand()
         : base("bench", "Measure decoders over emulated links, every token checked against sequential decoding")
     {
-        foreach (Option option in (Option[])[_suite, _prompts, _decoders, _tokens, _perKind, _out, _json, _model, _wire])
+        foreach (Option option in (Option[])[_suite, _prompts, _decoders, _tokens, _perKind, _repeats, _rtts, _mbits, _out, _json, _model, _wire])
         {
             Options.Add(option);
         }
@@ -49,17 +53,19 @@ internal sealed class BenchCommand : TaughtCommand
     [
         ("cleave bench", "sequential against the best decoder at 80 ms, by kind of text"),
         ("cleave bench --suite ablation --out results", "every decoder and the paper's n-gram sweep, with tables beside the paper's and plots"),
+        ("cleave bench --suite speed --rtt 20,150", "medians of five runs over 50 prompts, at the round-trip times of your choice"),
         ("cleave bench --suite rtt --decoders auto --json", "throughput from 0 to 200 ms, and how well it is predicted"),
         ("cleave bench --temperature 0.7 --seed 1", "the same, sampled"),
     ];
 
     private async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
     {
-        BenchSuite suite = BenchSuite.Named(parsed.GetValue(_suite)!, Decoders(parsed), _sampling.Read(parsed));
+        BenchSuite suite = BenchSuite.Named(parsed.GetValue(_suite)!, Decoders(parsed), _sampling.Read(parsed), Links(parsed));
         suite = suite with
         {
             Tokens = parsed.GetValue(_tokens) ?? suite.Tokens,
             PromptsPerKind = parsed.GetValue(_perKind) ?? suite.PromptsPerKind,
+            Repeats = parsed.GetValue(_repeats) ?? suite.Repeats,
         };
         IReadOnlyList<BenchPrompt> prompts = parsed.GetValue(_prompts) is { } file ? BenchPrompt.Read(file) : BenchPrompt.Bundled();
         var settings = new SplitSettings { ModelPath = _model.Path(parsed), Cut = _cut.Read(parsed), Wire = parsed.GetValue(_wire) };
@@ -101,6 +107,23 @@ internal sealed class BenchCommand : TaughtCommand
 
         return runs.All(static r => r.Identical) ? ExitCode.Success : ExitCode.Mismatch;
     }
+
+    /// <summary>Every round-trip time with every bandwidth; null when neither is given.</summary>
+    private BenchLink[]? Links(ParseResult parsed)
+    {
+        (string? rtts, string? mbits) = (parsed.GetValue(_rtts), parsed.GetValue(_mbits));
+        return rtts is null && mbits is null
+            ? null
+            : [.. from rtt in Numbers("--rtt", rtts ?? "80", 0, 10_000) from mbit in Numbers("--mbit", mbits ?? "100", 0.01, 100_000) select new BenchLink(rtt, mbit, mbit)];
+    }
+
+    private static double[] Numbers(string option, string text, double least, double most) =>
+    [
+        .. text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(part =>
+            double.TryParse(part, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && value >= least && value <= most
+                ? value
+                : throw new CliException(string.Create(CultureInfo.InvariantCulture, $"{option}: '{part}' is not a number from {least} to {most}; write, for example, {option} 20,80"))),
+    ];
 
     private IReadOnlyList<string>? Decoders(ParseResult parsed)
     {

@@ -121,18 +121,20 @@ internal sealed class SplitHost : IAsyncDisposable
     /// <param name="decoder">Its name.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <param name="configure">Changes the drafter's settings, or null.</param>
-    public async Task<TextGenerator> OpenAsync(string decoder, CancellationToken cancellationToken, Func<DrafterContext, DrafterContext>? configure = null)
+    /// <param name="knownRttMs">Round-trip time where an earlier conversation has measured it; null measures.</param>
+    public async Task<TextGenerator> OpenAsync(
+        string decoder, CancellationToken cancellationToken, Func<DrafterContext, DrafterContext>? configure = null, double? knownRttMs = null)
     {
         if (_roster is null)
         {
-            return Generator(Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens), _sessionTokens, decoder, configure);
+            return Generator(Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens), _sessionTokens, decoder, configure, knownRttMs);
         }
 
         _say("connecting to " + string.Join(", ", _links.Select(static link => link.Name)));
         Worker worker = await PickAsync(_roster, cancellationToken);
         int tokens = RemoteTokens(worker);
         TextGenerator generator = Generator(
-            await OpenRemoteAsync(_roster, tokens, what => _interject(what.Message), cancellationToken), tokens, decoder, configure);
+            await OpenRemoteAsync(_roster, tokens, what => _interject(what.Message), cancellationToken), tokens, decoder, configure, knownRttMs);
         await generator.PrepareAsync(cancellationToken);
         return generator;
     }
