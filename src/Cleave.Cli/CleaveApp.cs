@@ -16,6 +16,7 @@ internal static class CleaveApp
         new RunCommand(),
         new ChatCommand(interrupts),
         new InspectCommand(),
+        new DevicesCommand(),
         new VerifyCommand(),
         new TokenizeCommand(),
         new ExportCommand(),

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using ILGPU;
 using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
@@ -13,24 +14,27 @@ public static class DeviceSelector
     /// <summary>What <see cref="Open"/> understands.</summary>
     public const string Syntax = "cpu|cuda[:i]|opencl[:i]|auto";
 
-    /// <summary>Opens a device. auto is the first CUDA device, else the CPU.</summary>
-    /// <param name="text">One of <see cref="Syntax"/>; empty is auto.</param>
-    /// <param name="cpu">Makes the CPU device.</param>
-    /// <param name="embeddingOnHost">Leaves embeddings of a GPU device in host memory.</param>
+    /// <summary>
+    /// One more name, for tests and left out of <see cref="Syntax"/>: ILGPU's CPU accelerator, which runs GPU kernels without a GPU. A number
+    /// after it is its memory in MB.
+    /// </summary>
+    public const string Emulated = "emulated";
+
+    /// <summary>Opens a device. auto is the first CUDA device with enough free memory, else the CPU.</summary>
+    /// <param name="request">Which, and for what.</param>
+    /// <param name="say">Told which device auto chose, and why; or null.</param>
     /// <exception cref="DeviceUnavailableException">There is no such device; the message says what there is.</exception>
-    public static IComputeDevice Open(string? text, Func<IComputeDevice> cpu, bool embeddingOnHost = false)
+    /// <exception cref="GpuMemoryException">It has too little free memory; the message says what would fit.</exception>
+    public static IComputeDevice Open(DeviceRequest request, Action<string>? say = null)
     {
-        ArgumentNullException.ThrowIfNull(cpu);
-        (string kind, int index) = Parse(text);
-        switch (kind)
+        ArgumentNullException.ThrowIfNull(request);
+        (string kind, int index) = Parse(request.Name);
+        return kind switch
         {
-            case "cpu":
-                return cpu();
-            case "auto":
-                return GpuDevices.List().Any(d => d.Kind == "cuda") ? OpenGpu("cuda", 0, embeddingOnHost) : cpu();
-            default:
-                return OpenGpu(kind, index, embeddingOnHost);
-        }
+            "cpu" => new CpuDevice(threads: request.CpuThreads),
+            "auto" => OpenAuto(request, say),
+            _ => WithRoom(OpenGpu(kind, index, request.EmbeddingOnHost), request),
+        };
     }
 
     /// <summary>Splits a device name into kind and index.</summary>
@@ -40,7 +44,7 @@ public static class DeviceSelector
         string value = string.IsNullOrWhiteSpace(text) ? "auto" : text.Trim().ToLowerInvariant();
         string[] parts = value.Split(':');
         int index = 0;
-        bool known = parts[0] is "cpu" or "auto" ? parts.Length == 1 : parts[0] is "cuda" or "opencl" && parts.Length <= 2;
+        bool known = parts[0] is "cpu" or "auto" ? parts.Length == 1 : parts[0] is "cuda" or "opencl" or Emulated && parts.Length <= 2;
         if (!known || (parts.Length == 2 && !int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out index)))
         {
             throw new DeviceUnavailableException($"'{text}' is not a device; give {Syntax}, for example cuda:1");
@@ -50,15 +54,27 @@ public static class DeviceSelector
     }
 
     /// <summary>ILGPU's CPU accelerator: slow, and meant for tests of the kernels without a GPU.</summary>
-    public static GpuDevice OpenEmulator()
+    /// <param name="embeddingOnHost">Leaves embeddings in host memory.</param>
+    /// <param name="memoryBytes">How much memory it pretends to have; 0 for what the machine has.</param>
+    public static GpuDevice OpenEmulator(bool embeddingOnHost = false, long memoryBytes = 0)
     {
         Context context = Context.Create(builder => builder.CPU(new CPUDevice(32, 4, 1)).Optimize(OptimizationLevel.O2));
-        return new GpuDevice(context, context.GetCPUDevice(0).CreateAccelerator(context), "emulator", tensorCores: false);
+        return new GpuDevice(context, context.GetCPUDevice(0).CreateAccelerator(context), Emulated, tensorCores: false)
+        {
+            EmbeddingOnHost = embeddingOnHost,
+            LimitBytes = memoryBytes > 0 ? memoryBytes : long.MaxValue,
+        };
     }
 
     /// <summary>Opens a GPU; with <paramref name="tensorCores"/> false a CUDA device runs the plain kernels.</summary>
+    /// <exception cref="DeviceUnavailableException">There is no such device; the message says what there is.</exception>
     public static GpuDevice OpenGpu(string kind, int index, bool embeddingOnHost = false, bool tensorCores = true)
     {
+        if (kind == Emulated)
+        {
+            return OpenEmulator(embeddingOnHost, index * 1_000_000L);
+        }
+
         Context? context = null;
         try
         {
@@ -66,11 +82,9 @@ public static class DeviceSelector
             int count = kind == "cuda" ? context.GetCudaDevices().Count : context.GetCLDevices().Count;
             if (index >= count)
             {
-                string found = string.Join(", ", GpuDevices.List().Select(d => $"{d.Id} ({d.Hardware})"));
+                string found = string.Concat(GpuDevices.List().Select(d => $", {d.Id} ({d.Hardware})"));
                 throw new DeviceUnavailableException(
-                    count == 0
-                        ? $"no {kind} device was found: {Remedy(kind)}. Available: cpu{(found.Length > 0 ? ", " + found : "")}"
-                        : $"there is no {kind}:{index}. Available: cpu, {found}");
+                    count == 0 ? $"no {kind} device was found: {Remedy(kind)}. Available: cpu{found}" : $"there is no {kind}:{index}. Available: cpu{found}");
             }
 
             Accelerator accelerator = kind == "cuda" ? context.CreateCudaAccelerator(index) : context.CreateCLAccelerator(index);
@@ -87,6 +101,50 @@ public static class DeviceSelector
             throw;
         }
     }
+
+    private static IComputeDevice OpenAuto(DeviceRequest request, Action<string>? say)
+    {
+        string why = "no CUDA device was found";
+        foreach (GpuDeviceInfo info in HasCudaDriver() ? GpuDevices.List().Where(static d => d.Kind == "cuda") : [])
+        {
+            // Opened before its memory is known: what is free, the driver tells only then.
+            GpuDevice device = OpenGpu("cuda", int.Parse(info.Id.AsSpan(5), CultureInfo.InvariantCulture), request.EmbeddingOnHost);
+            if (device.FreeBytes >= request.NeededBytes)
+            {
+                say?.Invoke($"computing on {device.Name} ({device.Hardware})");
+                return device;
+            }
+
+            why = string.Create(
+                CultureInfo.InvariantCulture, $"{device.Name} has {device.FreeBytes / 1e9:F2} GB free and {request.NeededBytes / 1e9:F2} GB are needed");
+            device.Dispose();
+        }
+
+        if (HasCudaDriver())
+        {
+            say?.Invoke($"computing on the CPU: {why}");
+        }
+
+        return new CpuDevice(threads: request.CpuThreads);
+    }
+
+    private static GpuDevice WithRoom(GpuDevice device, DeviceRequest request)
+    {
+        long free = device.FreeBytes;
+        if (free >= request.NeededBytes)
+        {
+            return device;
+        }
+
+        string message = string.Create(
+            CultureInfo.InvariantCulture,
+            $"{device.Name} ({device.Hardware}) has {free / 1e9:F2} GB free and {request.NeededBytes / 1e9:F2} GB are needed. ");
+        device.Dispose();
+        throw new GpuMemoryException(message + (request.Advise?.Invoke(free) ?? "Take fewer layers, a smaller cache, --weights q8, or --device cpu."));
+    }
+
+    // Asked before ILGPU is: a machine without a driver should not pay for finding none.
+    private static bool HasCudaDriver() => NativeLibrary.TryLoad(OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1", out _);
 
     private static string Remedy(string kind) => kind == "cuda"
         ? "install the NVIDIA driver (nothing else is needed) and check that nvidia-smi lists the GPU"

@@ -42,6 +42,7 @@ public sealed partial class GpuDevice : IComputeDevice
         _statistics = new Scratch<float>(accelerator, Account);
         _ints = new Scratch<int>(accelerator, Account);
         _scales = new Scratch<float>(accelerator, Account);
+        DriverBytes = accelerator is CudaAccelerator opened ? opened.MemorySize - opened.GetFreeMemory() : 0;
         _noBias = accelerator.Allocate1D<float>(1);
         if (tensorCores && accelerator is CudaAccelerator cuda && CudaKernels.Supports(cuda))
         {
@@ -66,13 +67,35 @@ public sealed partial class GpuDevice : IComputeDevice
     public string Hardware => _accelerator.Name;
 
     /// <summary>Bytes of memory the device has.</summary>
-    public long TotalBytes => _accelerator.MemorySize;
+    public long TotalBytes => Math.Min(_accelerator.MemorySize, LimitBytes);
 
     /// <summary>True when products run on tensor cores.</summary>
     public bool UsesTensorCores => _cuda is not null;
 
     /// <summary>When true, <see cref="LoadEmbedding"/> leaves the rows in host memory and uploads the few a step needs.</summary>
     public bool EmbeddingOnHost { get; init; }
+
+    /// <summary>Most bytes this process may take of the device.</summary>
+    public long LimitBytes { get; init; } = long.MaxValue;
+
+    /// <summary>Bytes that can still be taken: what the driver says (CUDA) or what the device has less what we took, within <see cref="LimitBytes"/>.</summary>
+    public long FreeBytes
+    {
+        get
+        {
+            _accelerator.Bind();
+            long free = _accelerator is CudaAccelerator cuda ? cuda.GetFreeMemory() : TotalBytes - _allocatedBytes;
+            return Math.Max(0, Math.Min(free, LimitBytes - _allocatedBytes));
+        }
+    }
+
+    /// <summary>
+    /// What the driver's context took of the device, with what other processes held, when the device was opened; 0 where the driver does not tell.
+    /// </summary>
+    public long DriverBytes { get; }
+
+    /// <inheritdoc />
+    public ElementType PreferredKvType => ElementType.F16;
 
     /// <inheritdoc />
     public DeviceTensor LoadVector(TensorData vector, float offset = 0)
@@ -172,6 +195,7 @@ public sealed partial class GpuDevice : IComputeDevice
     /// <inheritdoc />
     public void Dispose()
     {
+        _accelerator.Bind();
         _stream.Synchronize();
         _cuda?.Dispose();
         _plan.Dispose();
@@ -205,8 +229,10 @@ public sealed partial class GpuDevice : IComputeDevice
 
     private static KernelConfig Grid1(long threads) => new(checked((int)((threads + GroupSize - 1) / GroupSize)), GroupSize);
 
-    private static GpuTensor Tensor(DeviceTensor tensor, int rows)
+    /// <summary>The tensor as ours. Every operation passes here, on whatever thread: the driver's context is bound to it.</summary>
+    private GpuTensor Tensor(DeviceTensor tensor, int rows)
     {
+        _accelerator.Bind();
         if (tensor is not GpuTensor own)
         {
             throw new ArgumentException($"a tensor of {tensor?.GetType().Name} was given to a GPU device", nameof(tensor));
@@ -250,22 +276,30 @@ public sealed partial class GpuDevice : IComputeDevice
     private MemoryBuffer1D<T, Stride1D.Dense> AllocateMemory<T>(long length, string what)
         where T : unmanaged
     {
+        long wanted = length * System.Runtime.CompilerServices.Unsafe.SizeOf<T>();
         try
         {
+            _accelerator.Bind();
+            if (wanted > LimitBytes - _allocatedBytes)
+            {
+                throw NoRoom(what, wanted, null);
+            }
+
             MemoryBuffer1D<T, Stride1D.Dense> memory = _accelerator.Allocate1D<T>(Math.Max(1, length));
             Account(memory.LengthInBytes);
             return memory;
         }
         catch (Exception e) when (e is AcceleratorException or OutOfMemoryException)
         {
-            long bytes = length * System.Runtime.CompilerServices.Unsafe.SizeOf<T>();
-            string free = _accelerator is CudaAccelerator cuda ? $"{cuda.GetFreeMemory() / 1e9:F2} GB free, " : "";
-            throw new GpuMemoryException(
-                $"{Name} ({_accelerator.Name}) has no room for {what}: {bytes / 1e9:F3} GB wanted, {free}{_accelerator.MemorySize / 1e9:F1} GB in all, "
-                + $"{_allocatedBytes / 1e9:F2} GB taken by this process. Take fewer layers, a smaller cache or context, or a more quantised model.",
-                e);
+            throw NoRoom(what, wanted, e);
         }
     }
+
+    private GpuMemoryException NoRoom(string what, long wanted, Exception? inner) => new(
+        string.Create(
+            System.Globalization.CultureInfo.InvariantCulture,
+            $"{Name} ({_accelerator.Name}) has no room for {what}: {wanted / 1e9:F3} GB wanted, {FreeBytes / 1e9:F3} GB free, {TotalBytes / 1e9:F1} GB in all, {_allocatedBytes / 1e9:F2} GB taken by this process. Take fewer layers, a smaller cache or context, or a more quantised model."),
+        inner);
 
     private void Account(long bytes) => _allocatedBytes += bytes;
 }

@@ -10,13 +10,18 @@ namespace Cleave.Compute.Gpu;
 /// <param name="Hardware">The device's own name.</param>
 /// <param name="MemoryBytes">Its memory.</param>
 /// <param name="TensorCores">True when the tensor-core kernels run on it.</param>
-public sealed record GpuDeviceInfo(string Id, string Kind, string Hardware, long MemoryBytes, bool TensorCores);
+public sealed record GpuDeviceInfo(string Id, string Kind, string Hardware, long MemoryBytes, bool TensorCores)
+{
+    /// <summary>What is free of it; null when it was not asked, or its driver does not tell.</summary>
+    public long? FreeBytes { get; init; }
+}
 
 /// <summary>Lists GPUs. A missing driver means an empty list, never an error.</summary>
 public static class GpuDevices
 {
     /// <summary>CUDA devices first, then OpenCL devices.</summary>
-    public static IReadOnlyList<GpuDeviceInfo> List()
+    /// <param name="askFree">Opens each CUDA device to ask what is free, which takes part of a second.</param>
+    public static IReadOnlyList<GpuDeviceInfo> List(bool askFree = false)
     {
         var found = new List<GpuDeviceInfo>();
         Try(builder => builder.Cuda(), context =>
@@ -24,7 +29,10 @@ public static class GpuDevices
             for (int i = 0; i < context.GetCudaDevices().Count; i++)
             {
                 CudaDevice device = context.GetCudaDevice(i);
-                found.Add(new GpuDeviceInfo($"cuda:{i}", "cuda", device.Name, device.MemorySize, Cuda.CudaKernels.Supports(device.Architecture)));
+                found.Add(new GpuDeviceInfo($"cuda:{i}", "cuda", device.Name, device.MemorySize, Cuda.CudaKernels.Supports(device.Architecture))
+                {
+                    FreeBytes = askFree ? FreeOf(context, i) : null,
+                });
             }
         });
         Try(builder => builder.OpenCL(), context =>
@@ -36,6 +44,20 @@ public static class GpuDevices
             }
         });
         return found;
+    }
+
+    private static long? FreeOf(Context context, int index)
+    {
+        try
+        {
+            using CudaAccelerator accelerator = context.CreateCudaAccelerator(index);
+            return accelerator.GetFreeMemory();
+        }
+        catch (CudaException)
+        {
+            // In exclusive use by another process, or out of memory: it is listed all the same.
+            return null;
+        }
     }
 
     private static void Try(Action<Context.Builder> configure, Action<Context> list)

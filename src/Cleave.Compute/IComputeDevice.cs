@@ -20,6 +20,9 @@ public interface IComputeDevice : IDisposable
     /// <summary>Bytes this device has allocated for weights, activations and caches.</summary>
     long AllocatedBytes { get; }
 
+    /// <summary>How keys and values are stored on this device when nothing else is asked for.</summary>
+    ElementType PreferredKvType => ElementType.F32;
+
     /// <summary>
     /// Makes a weight of one or more matrices stacked along their outputs (fused QKV, gate and up). All have the same
     /// inputs and element type. A CPU reads mapped memory in place.

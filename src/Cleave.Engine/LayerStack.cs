@@ -63,8 +63,20 @@ public sealed class LayerStack : IDisposable
     }
 
     /// <summary>A pool of <paramref name="slots"/> cache slots for these layers (at least one layer's worth, so that an empty range has a table too).</summary>
-    public KvPool CreatePool(int slots, ElementType type = ElementType.F32) =>
-        new(Device.AllocateKv(Range.Count, slots, Config.KvColumns, type));
+    /// <param name="slots">Rows that all sessions together may hold: the hard cap on cache memory.</param>
+    /// <param name="type">Storage of keys and values; null takes the device's preference.</param>
+    public KvPool CreatePool(int slots, ElementType? type = null) =>
+        new(Device.AllocateKv(Range.Count, slots, Config.KvColumns, type ?? Device.PreferredKvType));
+
+    /// <summary>
+    /// Identifies everything that decides the result bits of these layers over a cache: the device's fingerprint, and how keys and values are
+    /// stored. What the weights are, layer hashes tell.
+    /// </summary>
+    public string FingerprintOver(KvPool pool)
+    {
+        ArgumentNullException.ThrowIfNull(pool);
+        return pool.Arena.Type == ElementType.F32 ? Device.Fingerprint : $"{Device.Fingerprint}+kv-{pool.Arena.Type.ToString().ToLowerInvariant()}";
+    }
 
     /// <summary>
     /// Runs the plan's rows through the layers. hidden: [rows, hiddenSize], replaced by the output.

@@ -20,12 +20,12 @@ public sealed class LocalHead : IDisposable
     /// <param name="source">A model file with its embedding.</param>
     /// <param name="range">Layers [0, a).</param>
     /// <param name="kvTokens">Cache rows all sessions together may hold.</param>
-    /// <param name="kvType">Storage of keys and values.</param>
-    public LocalHead(IComputeDevice device, IModelSource source, LayerRange range, int kvTokens, ElementType kvType = ElementType.F32)
+    /// <param name="kvType">Storage of keys and values; null takes the device's preference.</param>
+    public LocalHead(IComputeDevice device, IModelSource source, LayerRange range, int kvTokens, ElementType? kvType = null)
     {
         _device = device;
         _config = source.Config;
-        _embedding = device.LoadWeight([source.End(EndTensor.Embedding)]);
+        _embedding = device.LoadEmbedding(source.End(EndTensor.Embedding));
         _layers = LayerStack.Load(device, source, range);
         _pool = _layers.CreatePool(kvTokens, kvType);
     }

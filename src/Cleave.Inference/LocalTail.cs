@@ -22,8 +22,8 @@ public sealed class LocalTail : IDisposable
     /// <param name="source">A model file with its final norm and LM head.</param>
     /// <param name="range">Layers [b, n).</param>
     /// <param name="kvTokens">Cache rows all sessions together may hold.</param>
-    /// <param name="kvType">Storage of keys and values.</param>
-    public LocalTail(IComputeDevice device, IModelSource source, LayerRange range, int kvTokens, ElementType kvType = ElementType.F32)
+    /// <param name="kvType">Storage of keys and values; null takes the device's preference.</param>
+    public LocalTail(IComputeDevice device, IModelSource source, LayerRange range, int kvTokens, ElementType? kvType = null)
     {
         _device = device;
         _config = source.Config;

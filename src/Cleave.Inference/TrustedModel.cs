@@ -10,10 +10,11 @@ namespace Cleave.Inference;
 public sealed class TrustedModel : IDisposable
 {
     private readonly IComputeDevice _device;
+    private readonly ElementType? _kvType;
     private LayerStack? _middle;
     private KvPool? _middlePool;
 
-    private TrustedModel(IModelSource source, Tokenizer tokenizer, IComputeDevice device, LocalHead head, LocalTail tail, LayerRange middleRange)
+    private TrustedModel(IModelSource source, Tokenizer tokenizer, IComputeDevice device, LocalHead head, LocalTail tail, LayerRange middleRange, ElementType? kvType)
     {
         Source = source;
         Config = source.Config;
@@ -22,6 +23,7 @@ public sealed class TrustedModel : IDisposable
         Head = head;
         Tail = tail;
         MiddleRange = middleRange;
+        _kvType = kvType;
     }
 
     /// <summary>The file.</summary>
@@ -57,8 +59,9 @@ public sealed class TrustedModel : IDisposable
     /// <param name="device">Where to run; disposed with the model.</param>
     /// <param name="cut">The cut, already validated.</param>
     /// <param name="kvTokens">Cache rows all sessions together may hold on this side.</param>
+    /// <param name="kvType">Storage of keys and values; null takes the device's preference.</param>
     /// <exception cref="ModelFormatException">The file lacks its ends or a layer.</exception>
-    public static TrustedModel Load(IModelSource source, Tokenizer tokenizer, IComputeDevice device, Cut? cut, int kvTokens)
+    public static TrustedModel Load(IModelSource source, Tokenizer tokenizer, IComputeDevice device, Cut? cut, int kvTokens, ElementType? kvType = null)
     {
         if (!source.HasEnds)
         {
@@ -69,16 +72,16 @@ public sealed class TrustedModel : IDisposable
         int layers = source.Config.Layers;
         LayerRange head = cut?.HeadRange ?? new LayerRange(0, 0);
         LayerRange tail = cut?.TailRange(layers) ?? new LayerRange(layers, layers);
-        LocalHead localHead = new(device, source, head, kvTokens);
-        LocalTail localTail = new(device, source, tail, kvTokens);
-        return new TrustedModel(source, tokenizer, device, localHead, localTail, new LayerRange(head.End, tail.Start));
+        LocalHead localHead = new(device, source, head, kvTokens, kvType);
+        LocalTail localTail = new(device, source, tail, kvTokens, kvType);
+        return new TrustedModel(source, tokenizer, device, localHead, localTail, new LayerRange(head.End, tail.Start), kvType);
     }
 
     /// <summary>Middle layers on this machine (unsplit inference); loaded at the first call, shared by later ones.</summary>
     public IMiddle CreateLocalMiddle(int maxTokens, int kvTokens)
     {
         _middle ??= LayerStack.Load(_device, Source, MiddleRange);
-        _middlePool ??= _middle.CreatePool(kvTokens);
+        _middlePool ??= _middle.CreatePool(kvTokens, _kvType);
         return new LocalMiddle(_middle, _middlePool, maxTokens, Gate);
     }
 

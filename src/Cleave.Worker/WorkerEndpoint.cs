@@ -90,7 +90,7 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
             HiddenSize = _shape.HiddenSize,
             LayerHashes = _model.LayerHashes,
             WireTypes = s_wireTypes,
-            KernelFingerprint = _model.Stack.Device.Fingerprint,
+            KernelFingerprint = _model.KernelFingerprint,
             Limits = new WorkerLimits
             {
                 MaxRowsPerStep = _shape.MaxRowsPerStep,

@@ -14,6 +14,7 @@ internal sealed class SplitArguments
     private readonly ModelArgument _model = new();
     private readonly WeightsArgument _weights = new();
     private readonly CutArguments _cut;
+    private readonly DeviceArguments _devices;
     private readonly WireArgument _wire = new();
     private readonly Option<bool> _local = new("--local") { Description = "Run the whole model on this machine, unsplit" };
     private readonly Option<string[]> _worker = new("--worker", "-w")
@@ -52,6 +53,7 @@ internal sealed class SplitArguments
             command.Options.Add(option);
         }
 
+        _devices = new DeviceArguments(command);
         command.Validators.Add(result =>
         {
             string[] given = [.. ((Option[])[_local, result.GetResult(_worker) is null ? _workerFile : _worker]).Where(option => result.GetResult(option) is { Implicit: false }).Select(static option => option.Name)];
@@ -77,6 +79,7 @@ internal sealed class SplitArguments
             ModelPath = _model.Path(parsed),
             DraftPath = parsed.GetValue(_draft)?.FullName,
             Weights = parsed.GetValue(_weights),
+            Devices = _devices.Read(parsed),
             Cut = local ? null : _cut.Read(parsed),
             Workers = local ? [] : ReadLinks(parsed),
             Wan = local ? null : parsed.GetValue(_wan),

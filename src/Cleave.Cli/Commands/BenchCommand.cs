@@ -32,6 +32,7 @@ internal sealed class BenchCommand : TaughtCommand
     private readonly ModelArgument _model = new();
     private readonly WireArgument _wire = new();
     private readonly CutArguments _cut;
+    private readonly DeviceArguments _devices;
     private readonly SamplingArguments _sampling;
 
     public BenchCommand()
@@ -43,6 +44,7 @@ internal sealed class BenchCommand : TaughtCommand
         }
 
         _cut = new CutArguments(this);
+        _devices = new DeviceArguments(this);
         _sampling = new SamplingArguments(this);
         _suite.AcceptOnlyFromAmong([.. BenchSuite.Names]);
         SetAction(RunAsync);
@@ -68,7 +70,7 @@ internal sealed class BenchCommand : TaughtCommand
             Repeats = parsed.GetValue(_repeats) ?? suite.Repeats,
         };
         IReadOnlyList<BenchPrompt> prompts = parsed.GetValue(_prompts) is { } file ? BenchPrompt.Read(file) : BenchPrompt.Bundled();
-        var settings = new SplitSettings { ModelPath = _model.Path(parsed), Cut = _cut.Read(parsed), Wire = parsed.GetValue(_wire) };
+        var settings = new SplitSettings { ModelPath = _model.Path(parsed), Cut = _cut.Read(parsed), Wire = parsed.GetValue(_wire), Devices = _devices.Read(parsed) };
 
         using var status = new StatusLine();
         var runner = new BenchRunner(suite, settings, prompts, status.Say);

@@ -88,7 +88,7 @@ internal sealed class RunCommand : TaughtCommand
             cancellationToken);
         status.Clear();
 
-        RunReport report = RunReport.From(answer, sampling.Seed, host.Cut, host.Model.Config.Layers);
+        RunReport report = RunReport.From(answer, sampling.Seed, host, generator.Session.Middle.KernelFingerprint);
         if (json)
         {
             Console.Out.WriteLine(JsonSerializer.Serialize(report, ReportJson.Output.RunReport));

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Cleave.Cli.Arguments;
 using Cleave.Cli.Reports;
 using Cleave.Compute;
+using Cleave.Compute.Gpu;
 using Cleave.Inference.Verification;
 using Cleave.Models;
 
@@ -19,6 +20,7 @@ internal sealed class VerifyCommand : TaughtCommand
         Required = true,
     };
 
+    private readonly DeviceArgument _device = new("--device", $"Where to compute: {DeviceSelector.Syntax} (default: cpu)");
     private readonly Option<bool> _json = new("--json") { Description = "Print one JSON object" };
 
     public VerifyCommand()
@@ -26,6 +28,7 @@ internal sealed class VerifyCommand : TaughtCommand
     {
         Options.Add(_model);
         Options.Add(_golden);
+        Options.Add(_device);
         Options.Add(_json);
         SetAction(Run);
     }
@@ -40,7 +43,7 @@ internal sealed class VerifyCommand : TaughtCommand
     {
         using IModelSource source = _model.Open(parsed);
         ReferenceActivations reference = ReferenceActivations.Open(parsed.GetValue(_golden)!);
-        using var device = new CpuDevice();
+        using IComputeDevice device = DeviceSelector.Open(new DeviceRequest { Name = parsed.GetValue(_device) ?? "cpu" });
         int tokens = Math.Max(reference.InputIds.Count, (reference.GreedyPrompt?.Count ?? 0) + (reference.GreedyOutput?.Count ?? 0));
         using var verifier = new ModelVerifier(device, source, tokens);
         VerifyReport report = VerifyReport.Of(source.Path, verifier.Compare(reference));

@@ -9,6 +9,7 @@ namespace Cleave.Cli.Reports;
 /// <summary>Serialisation of everything the commands print as JSON.</summary>
 [JsonSerializable(typeof(RunReport))]
 [JsonSerializable(typeof(InspectReport))]
+[JsonSerializable(typeof(IReadOnlyList<DeviceReport>))]
 [JsonSerializable(typeof(VerifyReport))]
 [JsonSerializable(typeof(BenchReport))]
 [JsonSerializable(typeof(PlanReport))]

@@ -63,8 +63,17 @@ internal sealed record RunReport
     /// <summary>Median duration of a decoding step, in milliseconds.</summary>
     public required double StepMsMedian { get; init; }
 
+    /// <summary>Where head and tail (unsplit: everything) ran, and what they took there.</summary>
+    public required DeviceUse Device { get; init; }
+
+    /// <summary>The same of the draft model; null when none was loaded.</summary>
+    public DeviceUse? DraftDevice { get; init; }
+
+    /// <summary>Kernels of the middle layers, as whoever ran them says.</summary>
+    public required string MiddleKernels { get; init; }
+
     /// <summary>A report of one generation.</summary>
-    public static RunReport From(Answer answer, ulong seed, Cut? cut, int layers)
+    public static RunReport From(Answer answer, ulong seed, SplitHost host, string middleKernels)
     {
         GenerationStatistics statistics = answer.Statistics;
         return new RunReport
@@ -72,9 +81,9 @@ internal sealed record RunReport
             Text = answer.Text,
             Tokens = answer.Tokens,
             Decoder = statistics.Decoder,
-            Head = cut?.Head ?? 0,
-            Tail = cut?.Tail ?? 0,
-            Layers = layers,
+            Head = host.Cut?.Head ?? 0,
+            Tail = host.Cut?.Tail ?? 0,
+            Layers = host.Model.Config.Layers,
             Seed = seed,
             RttMs = Math.Round(answer.RttMs, 3),
             RoundTrips = statistics.RoundTrips,
@@ -87,6 +96,9 @@ internal sealed record RunReport
             PromptTokens = statistics.PromptTokens,
             Proposed = statistics.Proposed,
             Accepted = statistics.Accepted,
+            Device = DeviceUse.Of(host.Model.Device),
+            DraftDevice = host.DraftDevice is { } draft ? DeviceUse.Of(draft) : null,
+            MiddleKernels = middleKernels,
             StepMsMedian = Math.Round(Median(statistics), 3),
         };
     }

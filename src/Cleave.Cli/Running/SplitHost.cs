@@ -1,5 +1,6 @@
 using System.Net;
 using Cleave.Compute;
+using Cleave.Compute.Gpu;
 using Cleave.Gateway.Hosting;
 using Cleave.Inference;
 using Cleave.Inference.Decoding;
@@ -54,6 +55,9 @@ internal sealed class SplitHost : IAsyncDisposable
     /// <summary>The cut; for an unsplit run, none.</summary>
     public Cut? Cut => _settings.Cut;
 
+    /// <summary>Where the draft model runs; null when none was loaded.</summary>
+    public IComputeDevice? DraftDevice => _draftModel?.Device;
+
     /// <summary>Process id of our own worker, or null.</summary>
     public int? WorkerProcessId => _workerProcess?.ProcessId;
 
@@ -82,12 +86,12 @@ internal sealed class SplitHost : IAsyncDisposable
             if (settings is { Cut: { } cut, Workers: [] })
             {
                 say("starting a worker process");
-                starting = WorkerProcess.StartAsync(settings.ModelPath, cut.MiddleRange(source.Config.Layers), settings.Weights, cancellationToken);
+                starting = WorkerProcess.StartAsync(settings.ModelPath, cut.MiddleRange(source.Config.Layers), settings.Weights, settings.Devices, cancellationToken);
             }
 
             int kvTokens = settings.Sessions * (ContextTokens(settings, source.Config) + DraftRows);
             TrustedModel model = await Task.Run(
-                () => TrustedModel.Load(source, TokenizerLoader.Load(source), new CpuDevice(), settings.Cut, kvTokens), cancellationToken);
+                () => LoadModel(source, settings, kvTokens, say), cancellationToken);
             host = new SplitHost(settings, model, say, interject ?? say);
             if (settings.Cut is not null)
             {
@@ -201,7 +205,21 @@ internal sealed class SplitHost : IAsyncDisposable
     {
         string? path = _settings.DraftPath
             ?? (Path.GetFileName(_settings.ModelPath) == BundledModels.DemoFile ? BundledModels.Find(BundledModels.DraftFile) : null);
-        return _draftModel ??= path is null ? null : Inference.Decoding.DraftModel.Load(path, Model.Tokenizer);
+        return _draftModel ??= path is null ? null : DraftDevices.Load(path, Model.Tokenizer, _settings.Devices.DraftDevice, _say);
+    }
+
+    private static TrustedModel LoadModel(IModelSource source, SplitSettings settings, int kvTokens, Action<string> say)
+    {
+        IComputeDevice device = DeviceSelector.Open(TrustedDevice.Request(source, settings, kvTokens), say);
+        try
+        {
+            return TrustedModel.Load(source, TokenizerLoader.Load(source), device, settings.Cut, kvTokens, settings.Devices.KvType);
+        }
+        catch
+        {
+            device.Dispose();
+            throw;
+        }
     }
 
     private void Connect()
@@ -235,7 +253,7 @@ internal sealed class SplitHost : IAsyncDisposable
     {
         _interject("the worker process ended; starting another");
         await _workerProcess!.DisposeAsync();
-        _workerProcess = await WorkerProcess.StartAsync(_settings.ModelPath, Model.MiddleRange, _settings.Weights, cancellationToken);
+        _workerProcess = await WorkerProcess.StartAsync(_settings.ModelPath, Model.MiddleRange, _settings.Weights, _settings.Devices, cancellationToken);
         return LinkTo(_workerProcess.Link);
     }
 

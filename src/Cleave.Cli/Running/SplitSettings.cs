@@ -18,6 +18,9 @@ internal sealed record SplitSettings
     /// <summary>What loading does to its matrices, here and in a worker started here.</summary>
     public WeightPrecision Weights { get; init; }
 
+    /// <summary>Where each part computes.</summary>
+    public DeviceSettings Devices { get; init; } = new();
+
     /// <summary>Where it is cut; null runs it unsplit on this machine.</summary>
     public Cut? Cut { get; init; }
 

@@ -33,12 +33,21 @@ internal sealed class WorkerProcess : IAsyncDisposable
 
     /// <summary>Starts a worker for some layers of a model on a free loopback port, and waits until it serves.</summary>
     /// <exception cref="CliException">It did not start; the message has its own words.</exception>
-    public static async Task<WorkerProcess> StartAsync(string modelPath, LayerRange layers, WeightPrecision weights, CancellationToken cancellationToken)
+    public static async Task<WorkerProcess> StartAsync(string modelPath, LayerRange layers, WeightPrecision weights, DeviceSettings devices, CancellationToken cancellationToken)
     {
         ProcessStartInfo start = Locate();
         foreach (string argument in (string[])["--model", modelPath, "--layers", layers.ToString(), "--listen", "127.0.0.1:0", "--weights", weights.ToString(), "--child"])
         {
             start.ArgumentList.Add(argument);
+        }
+
+        foreach ((string name, string? value) in (ReadOnlySpan<(string, string?)>)[("--device", devices.WorkerDevice), ("--kv-type", devices.KvType?.ToString())])
+        {
+            if (value is not null)
+            {
+                start.ArgumentList.Add(name);
+                start.ArgumentList.Add(value);
+            }
         }
 
         start.RedirectStandardInput = true;

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Net.Sockets;
+using Cleave.Compute.Gpu;
 using Cleave.Inference;
 using Cleave.Models;
 using Cleave.Protocol;
@@ -24,7 +25,7 @@ internal static class Failure
             case WireException wire:
                 Say(wire.Message, Remedy(wire.Error));
                 return ExitCode.Failed;
-            case ModelFormatException or TokenizerFormatException or ChatTemplateException or InferenceException or FormatException or IOException
+            case ModelFormatException or TokenizerFormatException or ChatTemplateException or InferenceException or DeviceUnavailableException or GpuMemoryException or FormatException or IOException
                 or UnauthorizedAccessException or SocketException:
                 Say(exception.Message, null);
                 return ExitCode.Failed;

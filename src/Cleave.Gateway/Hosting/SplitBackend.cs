@@ -1,4 +1,4 @@
-using Cleave.Compute;
+using Cleave.Compute.Gpu;
 using Cleave.Inference;
 using Cleave.Inference.Decoding;
 using Cleave.Inference.Sessions;
@@ -37,6 +37,8 @@ public sealed class SplitBackend : IAsyncDisposable
     /// <summary>Makes one.</summary>
     /// <exception cref="ModelFormatException">The model cannot be opened.</exception>
     /// <exception cref="InferenceException">The model cannot be cut so, or a worker holds something else.</exception>
+    /// <exception cref="DeviceUnavailableException">There is no such device.</exception>
+    /// <exception cref="GpuMemoryException">The device has too little memory.</exception>
     /// <exception cref="FormatException">A pairing link is none.</exception>
     /// <exception cref="WireException">No worker can be used.</exception>
     public static async Task<SplitBackend> OpenAsync(SplitBackendOptions options, CancellationToken cancellationToken = default)
@@ -56,7 +58,7 @@ public sealed class SplitBackend : IAsyncDisposable
         // 2. Head and tail.
         int context = Math.Min(options.ContextTokens ?? source.Config.ContextLength, source.Config.ContextLength);
         int kvTokens = options.MaxConversations * (context + DraftRows);
-        TrustedModel model = await Task.Run(() => TrustedModel.Load(source, TokenizerLoader.Load(source), new CpuDevice(), cut, kvTokens), cancellationToken);
+        TrustedModel model = await Task.Run(() => TrustedModel.Load(source, TokenizerLoader.Load(source), DeviceSelector.Open(new DeviceRequest { Name = options.Device }), cut, kvTokens), cancellationToken);
         var links = new List<ILink>(workers.Select(static worker => new GrpcLink(worker)));
         try
         {

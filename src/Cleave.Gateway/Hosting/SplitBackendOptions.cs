@@ -13,6 +13,9 @@ public sealed record SplitBackendOptions
     /// <summary>Pairing links of workers ("cleave://host:port#fingerprint:token"), any of which may be used; none runs the model unsplit.</summary>
     public IReadOnlyList<string> Workers { get; init; } = [];
 
+    /// <summary>Where head and tail run: cpu, cuda:0, ...; null is a CUDA GPU when there is one, else the CPU.</summary>
+    public string? Device { get; init; }
+
     /// <summary>Layers that stay on this machine.</summary>
     public Cut Cut { get; init; } = Cut.Default;
 

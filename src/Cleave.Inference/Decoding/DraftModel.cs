@@ -28,7 +28,7 @@ public sealed class DraftModel : IDisposable
     {
         _source = source;
         _device = device;
-        _embedding = device.LoadWeight([source.End(EndTensor.Embedding)]);
+        _embedding = device.LoadEmbedding(source.End(EndTensor.Embedding));
         _lmHead = device.LoadWeight([source.End(EndTensor.LmHead)]);
         _finalNorm = device.LoadVector(source.End(EndTensor.FinalNorm), source.Config.NormWeightOffset);
         _layers = LayerStack.Load(device, source, new LayerRange(0, source.Config.Layers));
@@ -38,13 +38,16 @@ public sealed class DraftModel : IDisposable
     /// <summary>Path of its file.</summary>
     public string Path => _source.Path;
 
+    /// <summary>Where it runs.</summary>
+    public IComputeDevice Device => _device;
+
     /// <summary>Its configuration.</summary>
     public ModelConfig Config => _source.Config;
 
     /// <summary>Loads a draft model for a target.</summary>
     /// <param name="path">Its file.</param>
     /// <param name="target">The tokenizer of the model it drafts for.</param>
-    /// <param name="device">Where it runs, its own; disposed with it. Null makes a CPU device.</param>
+    /// <param name="device">Where it runs, its own; disposed with it once loaded. Null makes a CPU device.</param>
     /// <param name="kvTokens">Cache rows all sessions together may hold.</param>
     /// <exception cref="InferenceException">The two vocabularies differ.</exception>
     /// <exception cref="ModelFormatException">The file is no whole model.</exception>

@@ -40,7 +40,7 @@ public sealed class LocalMiddle : IMiddle
     public long BytesDown => 0;
 
     /// <inheritdoc />
-    public string KernelFingerprint => _layers.Device.Fingerprint;
+    public string KernelFingerprint => _layers.FingerprintOver(_pool);
 
     /// <inheritdoc />
     public async ValueTask SubmitAsync(

@@ -9,10 +9,14 @@ internal static class Q8Encoder
     private const int Block = 32;
     private const int BlockBytes = 34;
 
+    /// <summary>True for matrices of floating-point numbers whose rows are whole blocks.</summary>
+    public static bool Applies(TensorData tensor) =>
+        tensor.Shape.Length == 2 && tensor.Columns % Block == 0 && tensor.Type is (ElementType.F32 or ElementType.F16 or ElementType.BF16);
+
     /// <summary>The matrix in Q8_0 in memory of its own, or the tensor itself where that does not apply.</summary>
     public static unsafe TensorData Encode(TensorData tensor)
     {
-        if (tensor.Shape.Length != 2 || tensor.Columns % Block != 0 || tensor.Type is not (ElementType.F32 or ElementType.F16 or ElementType.BF16))
+        if (!Applies(tensor))
         {
             return tensor;
         }

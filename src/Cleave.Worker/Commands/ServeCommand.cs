@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Net;
+using Cleave.Compute;
+using Cleave.Compute.Gpu;
 using Cleave.Models;
 using Cleave.Protocol.Pairing;
 
@@ -59,6 +61,32 @@ internal static class ServeCommand
         };
         Option<int> kvTokens = Positive("--kv-tokens", "KV tokens of all sessions together: the hard cap on cache memory", DefaultKvTokens);
         var threads = new Option<int?>("--threads") { Description = "Threads to compute with (default: the physical processors)" };
+        var device = new Option<string?>("--device") { Description = $"Where to compute: {DeviceSelector.Syntax}; auto is a CUDA GPU with enough free memory, else the CPU. `cleave devices` lists them" };
+        device.Validators.Add(static result =>
+        {
+            try
+            {
+                _ = DeviceSelector.Parse(result.Tokens is [var token] ? token.Value : null);
+            }
+            catch (DeviceUnavailableException e)
+            {
+                result.AddError(e.Message);
+            }
+        });
+        var kvType = new Option<ElementType?>("--kv-type")
+        {
+            Description = "How keys and values are stored: f32, f16, bf16 or q8_0 (default: f16 on a GPU, f32 on a CPU). Clients see it in the kernel fingerprint",
+            CustomParser = static result =>
+            {
+                if (Enum.TryParse(result.Tokens[0].Value, ignoreCase: true, out ElementType type) && type is ElementType.F32 or ElementType.F16 or ElementType.BF16 or ElementType.Q8_0)
+                {
+                    return type;
+                }
+
+                result.AddError($"'{result.Tokens[0].Value}' is no type for keys and values; the types are f32, f16, bf16 and q8_0.");
+                return null;
+            },
+        };
         Option<DirectoryInfo> keyDirectory = KeyDirectory.CreateOption();
         var linkFile = new Option<FileInfo?>("--link-file") { Description = "Write the pairing link to this file, readable by its owner alone, instead of printing it" };
         var ephemeral = new Option<bool>("--ephemeral") { Description = "A key and token for this run only; nothing is stored" };
@@ -76,7 +104,7 @@ internal static class ServeCommand
         Option<int> sessions = Positive("--max-sessions", "Sessions at once, over all tenants", new ServingLimits().MaxSessions);
         Option<int> rows = Positive("--max-rows", "Rows per step and per forward pass", new ServingLimits().MaxRowsPerStep, most: 65_536);
         var verbose = new Option<bool>("--verbose") { Description = "Log what happens to sessions and connections, on standard error" };
-        foreach (Option option in (Option[])[model, layers, weights, listen, advertise, kvTokens, threads, keyDirectory, linkFile, ephemeral, newToken, exitWithParent, child, idle, sessions, rows, verbose])
+        foreach (Option option in (Option[])[model, layers, weights, listen, advertise, kvTokens, threads, device, kvType, keyDirectory, linkFile, ephemeral, newToken, exitWithParent, child, idle, sessions, rows, verbose])
         {
             root.Options.Add(option);
         }
@@ -99,6 +127,8 @@ internal static class ServeCommand
                     Advertise = parsed.GetValue(advertise),
                     KvTokens = parsed.GetValue(kvTokens),
                     Threads = parsed.GetValue(threads),
+                    Device = parsed.GetValue(device),
+                    KvType = parsed.GetValue(kvType),
                     KeyDirectory = parsed.GetValue(keyDirectory)!,
                     LinkFile = parsed.GetValue(linkFile),
                     Ephemeral = parsed.GetValue(ephemeral) || parsed.GetValue(child),

@@ -1,4 +1,5 @@
 using System.Net;
+using Cleave.Compute;
 using Cleave.Models;
 using Cleave.Protocol.Pairing;
 
@@ -22,6 +23,12 @@ internal sealed record ServeOptions
     public int KvTokens { get; init; }
 
     public int? Threads { get; init; }
+
+    /// <summary>Device name; null is auto.</summary>
+    public string? Device { get; init; }
+
+    /// <summary>Storage of keys and values; null takes the device's preference.</summary>
+    public ElementType? KvType { get; init; }
 
     public required DirectoryInfo KeyDirectory { get; init; }
 

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
-using Cleave.Compute;
+using Cleave.Compute.Gpu;
 using Cleave.Models;
 using Cleave.Protocol.Pairing;
 using Cleave.Worker.Hosting;
@@ -39,7 +39,7 @@ internal static class WorkerHost
         {
             return 0;
         }
-        catch (Exception e) when (e is ModelFormatException or InvalidDataException or IOException or UnauthorizedAccessException or NotSupportedException or SocketException or CryptographicException)
+        catch (Exception e) when (e is ModelFormatException or DeviceUnavailableException or GpuMemoryException or InvalidDataException or IOException or UnauthorizedAccessException or NotSupportedException or SocketException or CryptographicException)
         {
             await Console.Error.WriteLineAsync(e is IOException && e.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException
                 ? $"{options.Listen} is in use: give another port with --listen, or 0 for a free one."
@@ -65,22 +65,8 @@ internal static class WorkerHost
         await using IAsyncDisposable? watch = file is null ? null : new TenantWatch(file, tenants, TimeProvider.System, logging.CreateLogger("Cleave.Worker"));
 
         // 2. Layers.
-        using var device = new CpuDevice(threads: options.Threads);
-        using WorkerModel model = await Task.Run(
-            () =>
-            {
-                IModelSource source = ModelSource.Open(options.Model.FullName, options.Weights);
-                try
-                {
-                    return WorkerModel.Load(source, device, options.Layers, options.KvTokens);
-                }
-                catch
-                {
-                    source.Dispose();
-                    throw;
-                }
-            },
-            stop).WaitAsync(stop).ConfigureAwait(false);
+        using LoadedWorker loaded = await Task.Run(() => LoadedWorker.Load(options, Console.Error.WriteLine), stop).WaitAsync(stop).ConfigureAwait(false);
+        WorkerModel model = loaded.Model;
         if (model.Notice is { } notice)
         {
             await Console.Error.WriteLineAsync(notice).ConfigureAwait(false);
@@ -145,7 +131,7 @@ internal static class WorkerHost
     {
         (string host, int linkPort) = Address(options, port);
         await Console.Error.WriteLineAsync(
-            $"Serving layers {model.Stack.Range} of {model.Config.Name} on {options.Listen.Address} port {port}, {model.Pool.Capacity} KV tokens, kernels {model.Stack.Device.Fingerprint}.").ConfigureAwait(false);
+            $"Serving layers {model.Stack.Range} of {model.Config.Name} on {options.Listen.Address} port {port}, {model.Pool.Capacity} KV tokens, kernels {model.KernelFingerprint}.").ConfigureAwait(false);
         if (token is null)
         {
             await Console.Error.WriteLineAsync(

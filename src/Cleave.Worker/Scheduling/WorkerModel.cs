@@ -29,6 +29,9 @@ public sealed class WorkerModel : IDisposable
     /// <summary>Their cache slots: the hard cap on KV tokens.</summary>
     public KvPool Pool { get; }
 
+    /// <summary>Identifies everything that decides result bits here, weights apart.</summary>
+    public string KernelFingerprint => Stack.FingerprintOver(Pool);
+
     /// <summary>One <see cref="LayerHash"/> per layer.</summary>
     public IReadOnlyList<string> LayerHashes { get; }
 
@@ -44,8 +47,9 @@ public sealed class WorkerModel : IDisposable
     /// <param name="layers">Layers to run; all the file has when null.</param>
     /// <param name="kvTokens">KV tokens of all sessions together.</param>
     /// <param name="progress">Layers loaded.</param>
+    /// <param name="kvType">Storage of keys and values; null takes the device's preference.</param>
     /// <exception cref="ModelFormatException">The file lacks a layer or has it in a wrong shape.</exception>
-    public static WorkerModel Load(IModelSource source, IComputeDevice device, LayerRange? layers, int kvTokens, IProgress<LoadProgress>? progress = null)
+    public static WorkerModel Load(IModelSource source, IComputeDevice device, LayerRange? layers, int kvTokens, IProgress<LoadProgress>? progress = null, ElementType? kvType = null)
     {
         ArgumentNullException.ThrowIfNull(source);
         ArgumentOutOfRangeException.ThrowIfLessThan(kvTokens, 1);
@@ -54,7 +58,7 @@ public sealed class WorkerModel : IDisposable
         try
         {
             string[] hashes = [.. Enumerable.Range(range.Start, range.Count).Select(layer => LayerHash.Compute(source, layer))];
-            return new WorkerModel(source, stack, stack.CreatePool(kvTokens), hashes);
+            return new WorkerModel(source, stack, stack.CreatePool(kvTokens, kvType), hashes);
         }
         catch
         {
