@@ -3,6 +3,7 @@ using Cleave.Gateway.Generation;
 using Cleave.Gateway.Grammar;
 using Cleave.Gateway.Hosting;
 using Cleave.Gateway.OpenAi;
+using Cleave.Inference;
 using Cleave.Inference.Sampling;
 using Microsoft.Extensions.AI;
 using TemplateMessage = Cleave.Tokenization.ChatTemplates.ChatMessage;
@@ -47,10 +48,23 @@ public sealed class SplitChatClient : IChatClient, IAsyncDisposable
         return new SplitChatClient(backend.Backend, backend);
     }
 
+    /// <summary>A whole answer. Its additional property "statistics" holds the <see cref="GenerationStatistics"/>.</summary>
     /// <inheritdoc />
-    public Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
-        GetStreamingResponseAsync(messages, options, cancellationToken).ToChatResponseAsync(cancellationToken);
+    public async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        var updates = new List<ChatResponseUpdate>();
+        await foreach (ChatResponseUpdate update in GetStreamingResponseAsync(messages, options, cancellationToken))
+        {
+            updates.Add(update);
+        }
 
+        // The extension that joins updates puts their properties on the message; they are about the response.
+        ChatResponse response = updates.ToChatResponse();
+        response.AdditionalProperties = updates[^1].AdditionalProperties;
+        return response;
+    }
+
+    /// <summary>An answer as it comes. The last update has its usage, and the <see cref="GenerationStatistics"/> as additional property "statistics".</summary>
     /// <inheritdoc />
     public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
         IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)

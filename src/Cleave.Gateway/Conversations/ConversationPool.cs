@@ -6,7 +6,7 @@ namespace Cleave.Gateway.Conversations;
 /// <summary>
 /// Sessions shared by all requests of a process. A request gets:
 /// <list type="number">
-/// <item>the idle session whose committed tokens share the longest prefix with its prompt, when most of that session is of use;</item>
+/// <item>the idle session whose committed tokens share the longest prefix with its prompt, when most of that session or all of the prompt is in it;</item>
 /// <item>else a new session, while there is room for one;</item>
 /// <item>else the session idle longest, whose rows are forgotten;</item>
 /// <item>else a place in the queue, first come first served.</item>
@@ -65,11 +65,19 @@ public sealed class ConversationPool : IAsyncDisposable
     /// <summary>Round-trip time as measured by the first session, or null before it.</summary>
     public double? RttMs => _rttMs;
 
-    /// <summary>Opens a session ahead of the first request, so that it waits neither for the connection nor for the pings.</summary>
+    /// <summary>
+    /// Opens a session ahead of the first request, so that it waits neither for the connection nor for the pings; where one is
+    /// idle, makes sure that its worker answers.
+    /// </summary>
+    /// <exception cref="WireException">The worker refuses or cannot be reached.</exception>
     public async Task WarmAsync(CancellationToken cancellationToken)
     {
         await using ConversationLease lease = await RentAsync(default, cancellationToken);
         await lease.Generator.PrepareAsync(cancellationToken);
+        if (!lease.IsFresh)
+        {
+            await lease.Generator.Session.Middle.PingAsync(cancellationToken);
+        }
     }
 
     /// <summary>Closes all idle sessions: the worker they were with is lost.</summary>
@@ -79,10 +87,8 @@ public sealed class ConversationPool : IAsyncDisposable
         lock (_lock)
         {
             lost = [.. _idle.Select(static idle => idle.Conversation)];
-            _count -= lost.Count;
             _idle.Clear();
             _rttMs = null; // the worker may come back elsewhere
-            ServeWaiters();
         }
 
         await CloseAsync(lost);
@@ -119,7 +125,12 @@ public sealed class ConversationPool : IAsyncDisposable
 
             if (conversation is not null)
             {
-                return new ConversationLease(this, conversation, isFresh: false);
+                if (await IsUsableAsync(conversation, cancellationToken))
+                {
+                    return new ConversationLease(this, conversation, isFresh: false);
+                }
+
+                continue;
             }
 
             if (await TryOpenAsync(cancellationToken) is { } opened)
@@ -138,7 +149,6 @@ public sealed class ConversationPool : IAsyncDisposable
             _disposed = true;
             closing = [.. _idle.Select(static idle => idle.Conversation)];
             _idle.Clear();
-            _count -= closing.Count;
             foreach (Waiter waiter in _waiters)
             {
                 waiter.Turn.TrySetException(new ObjectDisposedException(nameof(ConversationPool)));
@@ -169,20 +179,36 @@ public sealed class ConversationPool : IAsyncDisposable
             keep = reusable && conversation.Generator.Session.IsIntact && !conversation.Events.IsRecovering && !_disposed;
             if (keep)
             {
+                conversation.BeginSettling();
                 _idle.Add((conversation, _time.GetTimestamp()));
+                ServeWaiters();
             }
-            else
-            {
-                _count--;
-            }
-
-            ServeWaiters();
         }
 
         if (!keep)
         {
-            await conversation.Generator.DisposeAsync();
+            await CloseAsync([conversation]);
         }
+    }
+
+    /// <summary>Waits until a session taken has settled. One that was lost meanwhile is closed; the caller takes another.</summary>
+    private async ValueTask<bool> IsUsableAsync(Conversation conversation, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (await conversation.Settled.WaitAsync(cancellationToken))
+            {
+                return true;
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            await CloseAsync([conversation]);
+            throw;
+        }
+
+        await CloseAsync([conversation]);
+        return false;
     }
 
     /// <summary>Steps 1 to 3, under the lock. True with null when the caller is to open a session, whose place is already counted.</summary>
@@ -200,8 +226,10 @@ public sealed class ConversationPool : IAsyncDisposable
             }
         }
 
-        // Half of what it holds is of use: the next turn, an edited message, the same system prompt with little after it.
-        bool worthwhile = best >= 0 && 2 * bestShared >= _idle[best].Conversation.Generator.Session.CommittedTokens.Count;
+        // Half of what it holds is of use (the next turn, an edited message, the same system prompt with little after it), or it
+        // holds all that is asked (the same conversation once more, however long its answer was).
+        bool worthwhile = best >= 0
+            && (2 * bestShared >= _idle[best].Conversation.Generator.Session.CommittedTokens.Count || (prompt.Length > 1 && bestShared >= prompt.Length - 1));
         if (!worthwhile && _count < _capacity)
         {
             _count++;
@@ -290,20 +318,28 @@ public sealed class ConversationPool : IAsyncDisposable
             {
                 expired.Add(_idle[0].Conversation);
                 _idle.RemoveAt(0);
-                _count--;
             }
         }
 
         await CloseAsync(expired);
     }
 
-    private static async Task CloseAsync(List<Conversation> conversations)
+    /// <summary>Closes sessions taken out of the pool. Their places are free once the worker was told: it counts them until then.</summary>
+    private async Task CloseAsync(List<Conversation> conversations) => await Task.WhenAll(conversations.Select(async conversation =>
     {
-        foreach (Conversation conversation in conversations)
+        try
         {
-            await conversation.Generator.DisposeAsync();
+            await conversation.DisposeAsync();
         }
-    }
+        finally
+        {
+            lock (_lock)
+            {
+                _count--;
+                ServeWaiters();
+            }
+        }
+    }));
 
     private static int SharedPrefix(ReadOnlySpan<int> prompt, IReadOnlyList<int> committed)
     {

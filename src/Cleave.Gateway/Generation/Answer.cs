@@ -48,6 +48,7 @@ internal sealed class Answer(ConversationPool pool, Tokenizer tokenizer, AnswerR
     {
         (ConversationLease lease, IAsyncEnumerator<DecodedToken> tokens, bool any) = await StartAsync(cancellationToken);
         await using ConversationLease held = lease;
+        bool ended = false;
         try
         {
             int step = 0;
@@ -83,6 +84,7 @@ internal sealed class Answer(ConversationPool pool, Tokenizer tokenizer, AnswerR
                 FinishReason = FinishReason.Stop;
             }
 
+            ended = true;
             if (Take() is { } last)
             {
                 yield return last;
@@ -91,10 +93,10 @@ internal sealed class Answer(ConversationPool pool, Tokenizer tokenizer, AnswerR
         finally
         {
             // A caller that leaves early, or a failure: what the worker still has queued for us is dropped with the session,
-            // unless it is a single step, which costs less than the prefix.
+            // unless it is a single step, which costs less than the prefix. After a whole answer it is a few guesses.
             await tokens.DisposeAsync();
             Statistics = lease.Generator.Statistics;
-            lease.Drop |= lease.Generator.Session.StepsInFlight > 1;
+            lease.Drop |= !ended && lease.Generator.Session.StepsInFlight > 1;
         }
     }
 

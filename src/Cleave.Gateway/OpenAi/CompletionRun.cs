@@ -7,6 +7,7 @@ using Cleave.Inference;
 using Cleave.Inference.Decoding;
 using Cleave.Inference.Sampling;
 using Cleave.Inference.Sessions;
+using Cleave.Protocol;
 using Microsoft.AspNetCore.Http;
 
 namespace Cleave.Gateway.OpenAi;
@@ -15,7 +16,7 @@ namespace Cleave.Gateway.OpenAi;
 /// Carries out one completion request: every prompt n times, one answer after another over the same session, so that the prompt is
 /// sent once.
 /// </summary>
-internal sealed class CompletionRun(ServedModel model, GatewayMeter meter, SamplingFields common, ICompletionShape shape, HttpContext http) : IDisposable
+internal sealed class CompletionRun(ServedModel model, GatewayMeter meter, WorkerWatch worker, SamplingFields common, ICompletionShape shape, HttpContext http) : IDisposable
 {
     private readonly SseStream _events = new(http.Response);
     private int _completionTokens;
@@ -50,6 +51,7 @@ internal sealed class CompletionRun(ServedModel model, GatewayMeter meter, Sampl
                     PrefillProgress = common is { Stream: true, IncludeStatistics: true } ? new PromptProgress(done => SendProgress(done, prompt.Length - 1)) : null,
                 });
                 report = await AnswerAsync(answer, index, cancellationToken);
+                worker.Succeeded();
             }
 
             int promptTokens = prompts.Sum(static prompt => prompt.Length);
@@ -70,7 +72,11 @@ internal sealed class CompletionRun(ServedModel model, GatewayMeter meter, Sampl
         }
         catch (Exception exception) when (_events.Started && !cancellationToken.IsCancellationRequested)
         {
-            await FailAsync(exception);
+            await EndWithAsync(exception);
+            if (ApiFailures.From(exception) is null)
+            {
+                throw;
+            }
         }
     }
 
@@ -134,16 +140,17 @@ internal sealed class CompletionRun(ServedModel model, GatewayMeter meter, Sampl
     }
 
     /// <summary>The stream has begun: the error is its last event, and the connection is cut so that no client takes it for an end.</summary>
-    private async Task FailAsync(Exception exception)
+    private async Task EndWithAsync(Exception exception)
     {
+        if (exception is WireException wire)
+        {
+            worker.Report(wire); // before the client knows: who then asks for our health is told the same
+        }
+
         ApiError error = ApiFailures.From(exception)?.Error ?? new ApiError("the server failed; its log says more", "server_error", null, "internal_error");
         await _events.SendAsync(new ApiErrorBody(error), ApiJson.Default.ApiErrorBody, CancellationToken.None);
         await Task.Delay(50, CancellationToken.None); // let it reach the client before the connection goes
         http.Abort();
-        if (ApiFailures.From(exception) is null)
-        {
-            throw exception;
-        }
     }
 
     // Not awaited: the decoder does not wait for a progress bar. Later events queue behind it.

@@ -36,9 +36,8 @@ internal static class Routes
         CheckModel(model, fields.Model);
         var shape = new ChatShape(model, NewId("chatcmpl-"), time.GetUtcNow().ToUnixTimeSeconds(), fields.TopLogProbabilities is not null);
         int[] prompt = model.ChatPrompts.Encode(fields.Messages);
-        using var run = new CompletionRun(model, meter, fields.Common, shape, http);
+        using var run = new CompletionRun(model, meter, worker, fields.Common, shape, http);
         await run.RunAsync([prompt], fields.MaxTokens, fields.TopLogProbabilities, fields.Grammar);
-        worker.Succeeded();
     }
 
     private static async Task CompletionAsync(HttpContext http, ServedModel model, GatewayMeter meter, WorkerWatch worker, TimeProvider time)
@@ -48,9 +47,8 @@ internal static class Routes
         CheckModel(model, fields.Model);
         List<string>? echoes = fields.Echoes is null ? null : [.. fields.Echoes.SelectMany(echo => Enumerable.Repeat(echo, fields.Common.Choices))];
         var shape = new TextShape(model, NewId("cmpl-"), time.GetUtcNow().ToUnixTimeSeconds(), fields.TopLogProbabilities is not null, echoes);
-        using var run = new CompletionRun(model, meter, fields.Common, shape, http);
+        using var run = new CompletionRun(model, meter, worker, fields.Common, shape, http);
         await run.RunAsync(fields.Prompts, fields.MaxTokens, fields.TopLogProbabilities, null);
-        worker.Succeeded();
     }
 
     private static async Task<JsonDocument> ReadAsync(HttpContext http)

@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Sockets;
+using System.Text;
 using Cleave.Gateway.Hosting;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
@@ -127,6 +129,36 @@ public sealed class SecurityTests : IAsyncLifetime
         using HttpResponseMessage first = await _open.Client.GetAsync("/app.js", TestContext.Current.CancellationToken);
         again.Headers.IfNoneMatch.Add(first.Headers.ETag!);
         Assert.Equal(HttpStatusCode.NotModified, (await _open.Client.SendAsync(again, TestContext.Current.CancellationToken)).StatusCode);
+    }
+
+    [Fact]
+    public async Task Requests_that_are_no_http_do_no_harm()
+    {
+        foreach (string text in (string[])["GET / HTTP/1.1\r\n\r\n", "\0\0\0\0", "GET /v1/models HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\n\r\n", $"GET / HTTP/1.1\r\nHost: localhost\r\nX: {new string('a', 40_000)}\r\n\r\n"])
+        {
+            using var socket = new TcpClient();
+            await socket.ConnectAsync(IPAddress.Loopback, _open.Address.Port, TestContext.Current.CancellationToken);
+            using NetworkStream stream = socket.GetStream();
+            var answer = new StringBuilder();
+            try
+            {
+                // The server may answer, or cut the connection as soon as it has seen enough.
+                await stream.WriteAsync(Encoding.ASCII.GetBytes(text), TestContext.Current.CancellationToken);
+                socket.Client.Shutdown(SocketShutdown.Send);
+                var buffer = new byte[4096];
+                while (await stream.ReadAsync(buffer, TestContext.Current.CancellationToken) is > 0 and int count)
+                {
+                    answer.Append(Encoding.ASCII.GetString(buffer, 0, count));
+                }
+            }
+            catch (Exception exception) when (exception is IOException or SocketException)
+            {
+            }
+
+            Assert.DoesNotContain("HTTP/1.1 200", answer.ToString(), StringComparison.Ordinal);
+        }
+
+        Assert.Equal(HttpStatusCode.OK, (await _open.Client.GetAsync("/health", TestContext.Current.CancellationToken)).StatusCode);
     }
 
     [Theory]

@@ -2,9 +2,11 @@ using System.ClientModel;
 using System.ClientModel.Primitives;
 using System.Text;
 using System.Text.Json;
+using Cleave.Inference;
 using Microsoft.Extensions.AI;
 using OpenAI;
 using OpenAI.Chat;
+using AiMessage = Microsoft.Extensions.AI.ChatMessage;
 
 namespace Cleave.Gateway.Tests.Clients;
 
@@ -20,6 +22,27 @@ public sealed class DotNetClientTests(SplitGateway fixture) : IClassFixture<Spli
     });
 
     private static ChatCompletionOptions Greedy(int maxTokens = 24) => new() { Temperature = 0, MaxOutputTokenCount = maxTokens };
+
+    [Fact]
+    public async Task Chat_and_streaming_agree()
+    {
+        OpenAI.Chat.ChatMessage[] messages = [new SystemChatMessage("You are brief."), new UserChatMessage("Name five musical instruments.")];
+        ChatCompletion whole = await Client.CompleteChatAsync(messages, Greedy(), Cancellation);
+        Assert.Equal(OpenAI.Chat.ChatFinishReason.Length, whole.FinishReason);
+        Assert.Equal(24, whole.Usage.OutputTokenCount);
+
+        var text = new StringBuilder();
+        ChatTokenUsage? usage = null;
+        await foreach (StreamingChatCompletionUpdate update in Client.CompleteChatStreamingAsync(messages, Greedy(), Cancellation))
+        {
+            text.Append(string.Concat(update.ContentUpdate.Select(part => part.Text)));
+            usage = update.Usage ?? usage;
+        }
+
+        Assert.Equal(whole.Content[0].Text, text.ToString());
+        Assert.Equal(24, usage!.OutputTokenCount); // this client always asks for usage
+        Assert.True(usage.InputTokenDetails.CachedTokenCount > 0, "the second request found the first one's prefix");
+    }
 
     [Fact]
     public async Task Cancelling_stops_the_answer_and_the_gateway_goes_on()
@@ -102,6 +125,37 @@ public sealed class DotNetClientTests(SplitGateway fixture) : IClassFixture<Spli
         Assert.Equal(whole.Text, text.ToString());
         ChatResponse<Instrument> typed = await chat.GetResponseAsync<Instrument>("Describe a piano.", new ChatOptions { Temperature = 0, MaxOutputTokens = 300 }, cancellationToken: Cancellation);
         Assert.InRange((int)typed.Result.Kind, 0, 2);
+    }
+
+    [Fact]
+    public async Task The_gateways_own_client_says_the_same()
+    {
+        await using var own = new Chat.SplitChatClient(fixture.Gateway.Served.Backend);
+        using IChatClient remote = Client.AsIChatClient();
+        AiMessage[] messages = [new(ChatRole.System, "You are brief."), new(ChatRole.User, "Name five musical instruments.")];
+        foreach (ChatOptions options in (ChatOptions[])[
+            new() { Temperature = 0, MaxOutputTokens = 32 },
+            new() { Temperature = 1, Seed = 5, TopP = 0.9f, MaxOutputTokens = 32, FrequencyPenalty = 0.5f, StopSequences = ["3."] }])
+        {
+            ChatResponse here = await own.GetResponseAsync(messages, options, Cancellation);
+            ChatResponse there = await remote.GetResponseAsync(messages, options, Cancellation);
+            Assert.Equal(there.Text, here.Text);
+            Assert.Equal(there.FinishReason, here.FinishReason);
+            Assert.Equal(there.Usage!.OutputTokenCount, here.Usage!.OutputTokenCount);
+            Assert.IsType<GenerationStatistics>(here.Messages.Count == 1 ? here.AdditionalProperties?["statistics"] : null);
+        }
+
+        using var stop = new CancellationTokenSource();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (ChatResponseUpdate _ in own.GetStreamingResponseAsync(messages, new ChatOptions { Temperature = 1, MaxOutputTokens = 1500 }, stop.Token))
+            {
+                await stop.CancelAsync();
+            }
+        });
+        ChatResponse<Instrument> typed = await own.GetResponseAsync<Instrument>("Describe a piano.", new ChatOptions { Temperature = 0, MaxOutputTokens = 300 }, cancellationToken: Cancellation);
+        Assert.InRange((int)typed.Result.Kind, 0, 2);
+        await Assert.ThrowsAsync<NotSupportedException>(() => own.GetResponseAsync(messages, new ChatOptions { Tools = [AIFunctionFactory.Create(() => 1, "f")] }, Cancellation));
     }
 
     internal enum Kind

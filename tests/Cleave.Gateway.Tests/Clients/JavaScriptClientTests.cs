@@ -12,10 +12,9 @@ public sealed class JavaScriptClientTests
     [InlineData(0, 0)]
     public async Task The_openai_package_works(int head, int tail)
     {
-        string folder = Path.Combine(DemoModel.Root, "tests", "Cleave.Gateway.Tests", "js");
-        Assert.True(Directory.Exists(Path.Combine(folder, "node_modules", "openai")), $"run 'npm ci' in {folder} first: this test drives the npm package openai");
+        await ClientPrograms.RequireNodeAsync();
         await using TestGateway gateway = await TestGateway.StartAsync(head == 0 ? null : new Cut(head, tail));
-        var start = new ProcessStartInfo("node") { ArgumentList = { "client.mjs" }, WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("node") { ArgumentList = { "client.mjs" }, WorkingDirectory = ClientPrograms.JavaScriptFolder, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["BASE_URL"] = new Uri(gateway.Address, "/v1").ToString();
         start.Environment["MODEL"] = TestGateway.ModelName;
         using Process node = Process.Start(start)!;
