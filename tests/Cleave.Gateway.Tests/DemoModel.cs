@@ -18,6 +18,9 @@ internal static class DemoModel
 
     public static string Path => System.IO.Path.Combine(Root, "models", "cleave-demo-24m.q8_0.gguf");
 
+    /// <summary>The draft model that goes with it.</summary>
+    public static string DraftPath => System.IO.Path.Combine(Root, "models", "cleave-demo-draft-4m.q8_0.gguf");
+
     public static Tokenizer Tokenizer => SharedTokenizer.Value;
 
     /// <summary>The trusted side, cut or (null) unsplit.</summary>

@@ -71,11 +71,14 @@ public sealed class TestGateway : IAsyncDisposable
     }
 
     /// <summary>Over a worker elsewhere, cut in the paper's way.</summary>
-    public static async Task<TestGateway> StartAsync(PairingLink worker, TimeSpan patience)
+    /// <param name="worker">Its link.</param>
+    /// <param name="patience">How long a lost worker is looked for.</param>
+    /// <param name="draft">Drafts for the decoder "auto"; null decodes with "suffix".</param>
+    public static async Task<TestGateway> StartAsync(PairingLink worker, TimeSpan patience, DraftModel? draft = null)
     {
         TrustedModel model = DemoModel.Load(Cut.Default, 4 * SessionTokens);
         var link = new GrpcLink(worker);
-        return await StartAsync(await SplitAsync(Backend(model, 4), Cut.Default, link, patience), null, link, null);
+        return await StartAsync(await SplitAsync(Backend(model, 4) with { Decoder = draft is null ? "suffix" : "auto" }, Cut.Default, link, patience, draft), null, link, null);
     }
 
     public async ValueTask DisposeAsync()
@@ -109,7 +112,7 @@ public sealed class TestGateway : IAsyncDisposable
         PrivacyVerdict = "privacy: nothing left this machine",
     };
 
-    private static async Task<GatewayBackend> SplitAsync(GatewayBackend backend, Cut cut, ILink link, TimeSpan patience)
+    private static async Task<GatewayBackend> SplitAsync(GatewayBackend backend, Cut cut, ILink link, TimeSpan patience, DraftModel? draft = null)
     {
         TrustedModel model = backend.Model;
         var roster = new WorkerRoster([link], new WorkerMatch(model.Source, model.MiddleRange, Protocol.WireType.F32).Check);
@@ -135,12 +138,13 @@ public sealed class TestGateway : IAsyncDisposable
                     },
                     cancellationToken),
                 tokens,
-                opening.KnownRttMs),
+                opening.KnownRttMs,
+                draft),
         };
     }
 
-    private static TextGenerator Generator(TrustedModel model, IMiddle middle, int tokens, double? knownRttMs) =>
-        new(new SplitSession(model, middle, tokens), DecoderCatalog.Create("suffix", new DrafterContext()), knownRttMs);
+    private static TextGenerator Generator(TrustedModel model, IMiddle middle, int tokens, double? knownRttMs, DraftModel? draft = null) =>
+        new(new SplitSession(model, middle, tokens), DecoderCatalog.Create(draft is null ? "suffix" : "auto", new DrafterContext { DraftModel = draft }), knownRttMs);
 
     private static async Task<TestGateway> StartAsync(
         GatewayBackend backend, (CpuDevice Device, WorkerModel Model, WorkerEndpoint Endpoint)? worker, ILink? link, Dictionary<string, string?>? settings)

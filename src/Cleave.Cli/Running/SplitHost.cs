@@ -146,6 +146,12 @@ internal sealed class SplitHost : IAsyncDisposable
     /// <summary>The split as a gateway uses it. Sessions are opened as they are needed.</summary>
     public async Task<GatewayBackend> BackendAsync(string decoder, CancellationToken cancellationToken)
     {
+        // Sessions open at the same time: what they share is loaded before the first.
+        if (DecoderCatalog.UsesDraftModel(decoder))
+        {
+            DraftModel();
+        }
+
         var backend = new GatewayBackend
         {
             Model = Model,

@@ -1,5 +1,9 @@
+using System.Net;
 using System.Text.RegularExpressions;
+using Cleave.Gateway.Tests.Clients;
 using Cleave.Inference;
+using Cleave.Inference.Decoding;
+using Cleave.Protocol.Wan;
 using Microsoft.Playwright;
 
 namespace Cleave.Gateway.Tests.Page;
@@ -10,11 +14,15 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
     [Fact]
     public async Task A_conversation_streams_and_survives_a_reload()
     {
-        await using TestGateway gateway = await TestGateway.StartAsync(Cut.Default, sessions: 4);
+        ClientPrograms.RequireChromium();
+        await using WorkerProcess worker = await WorkerProcess.StartAsync();
+        await using WanEmulator wan = WanEmulator.Start(new IPEndPoint(IPAddress.Loopback, 0), new IPEndPoint(IPAddress.Loopback, worker.Link.Port), new WanOptions { Rtt = TimeSpan.FromMilliseconds(60) });
+        using var draft = DraftModel.Load(DemoModel.DraftPath, DemoModel.Tokenizer);
+        await using TestGateway gateway = await TestGateway.StartAsync(worker.Link.At("127.0.0.1", wan.ListenEndPoint.Port), TimeSpan.FromSeconds(60), draft);
         await using Visit visit = await browser.VisitAsync(gateway.Address);
         IPage page = visit.Page;
         await page.GetByRole(AriaRole.Button, new() { Name = "Settings" }).ClickAsync();
-        await page.GetByLabel("Temperature").FillAsync("0"); // the most likely tokens repeat themselves: some are guessed
+        await page.GetByLabel("Temperature").FillAsync("0");
         await page.GetByLabel("Longest answer").FillAsync("60");
         await page.GetByRole(AriaRole.Button, new() { Name = "Done" }).ClickAsync();
         await page.GetByLabel("Message", new() { Exact = true }).FillAsync("Name five musical instruments.");
