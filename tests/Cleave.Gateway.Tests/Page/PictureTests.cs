@@ -52,9 +52,9 @@ public sealed class PictureTests(Browser browser) : IClassFixture<Browser>
 
             await AskAsync(page, phone ? "Tell me a short story about a lighthouse." : "Write a Python function that adds two numbers.");
             await page.Mouse.MoveAsync(1, 1);
-            await AssertLegibleAsync(page, "body");
             byte[] picture = await page.ScreenshotAsync(new() { Path = s_folder is null ? null : Path.Combine(s_folder, name + ".png"), Animations = ScreenshotAnimations.Disabled });
             Assert.True(picture.Length > 10_000, "the page is empty");
+            await AssertLegibleAsync(page, "body");
             visit.AssertQuiet();
         }
     }
