@@ -344,6 +344,7 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
             if (answer is ErrorFrame error)
             {
                 _metrics.Refused(error.Error.Code);
+                WorkerLog.FrameRefused(_logger, error.Error.Seq, session.Number, session.Account.Name, error.Error.Code, error.Error.RetryAfterMs);
             }
 
             await stream.AnswerAsync(answer).ConfigureAwait(false);

@@ -9,6 +9,9 @@ internal sealed class Cli : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
 
+    // Conversations of tests have no place among the user's.
+    private static readonly string s_state = Path.Combine(Path.GetTempPath(), $"cleave-tests-{Environment.ProcessId}");
+
     private readonly Process _process;
     private readonly StringBuilder _output = new();
     private readonly StringBuilder _error = new();
@@ -46,6 +49,7 @@ internal sealed class Cli : IDisposable
             WorkingDirectory = Path.GetTempPath(),
         };
         start.Environment.Remove("CLEAVE_WORKER");
+        start.Environment["XDG_STATE_HOME"] = s_state;
         foreach ((string name, string? value) in environment ?? new Dictionary<string, string?>())
         {
             start.Environment[name] = value;

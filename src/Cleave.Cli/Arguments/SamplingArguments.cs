@@ -42,6 +42,9 @@ internal sealed class SamplingArguments
         return options.Validate() is { } problem ? throw new CliException(problem) : options;
     }
 
+    /// <summary>True when a seed was asked for.</summary>
+    public bool HasSeed(ParseResult parsed) => parsed.GetValue(_seed) is not null;
+
     // 53 bits: a seed survives readers of JSON that keep numbers as doubles.
     private static ulong RandomSeed() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)) >> 11;
 }

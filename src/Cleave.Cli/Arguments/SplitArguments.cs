@@ -24,6 +24,13 @@ internal sealed class SplitArguments
             + $"(default: ${WorkerVariable}, or a worker process started on this machine). May be repeated: when a worker is lost, another goes on",
     };
 
+    private readonly Option<string> _chain = new("--chain")
+    {
+        HelpName = "L1,L2[,L3]",
+        Description = "Pairing links of workers that hold parts of the middle, run one after the other; each as with --worker, @FILE being the usual way. "
+            + "A part given twice by different workers survives the loss of one",
+    };
+
     private readonly Option<FileInfo> _draft = new("--draft") { HelpName = "FILE", Description = "A small model with the same vocabulary that guesses ahead on this side (default: the bundled one for the bundled model)" };
     private readonly Option<FileInfo[]> _workerFile = new("--worker-file") { HelpName = "FILE", Description = "Read a pairing link from a file, which keeps it off the command line; may be repeated" };
     private readonly Option<WanOptions> _wan = new("--wan")
@@ -48,7 +55,7 @@ internal sealed class SplitArguments
             _wan.Description += $" [default: {wan}]";
         }
 
-        foreach (Option option in (Option[])[_draft, _worker, _workerFile, _wan, _local, _wire, _context])
+        foreach (Option option in (Option[])[_draft, _worker, _workerFile, _chain, _wan, _local, _wire, _context])
         {
             command.Options.Add(option);
         }
@@ -56,7 +63,7 @@ internal sealed class SplitArguments
         _devices = new DeviceArguments(command);
         command.Validators.Add(result =>
         {
-            string[] given = [.. ((Option[])[_local, result.GetResult(_worker) is null ? _workerFile : _worker]).Where(option => result.GetResult(option) is { Implicit: false }).Select(static option => option.Name)];
+            string[] given = [.. ((Option[])[_local, _chain, result.GetResult(_worker) is null ? _workerFile : _worker]).Where(option => result.GetResult(option) is { Implicit: false }).Select(static option => option.Name)];
             if (given.Length > 1)
             {
                 result.AddError($"{string.Join(" and ", given)} exclude each other: each says where the middle runs");
@@ -82,6 +89,7 @@ internal sealed class SplitArguments
             Devices = _devices.Read(parsed),
             Cut = local ? null : _cut.Read(parsed),
             Workers = local ? [] : ReadLinks(parsed),
+            Chained = parsed.GetValue(_chain) is not null,
             Wan = local ? null : parsed.GetValue(_wan),
             Wire = parsed.GetValue(_wire),
             ContextTokens = parsed.GetValue(_context),
@@ -90,6 +98,11 @@ internal sealed class SplitArguments
 
     private PairingLink[] ReadLinks(ParseResult parsed)
     {
+        if (parsed.GetValue(_chain) is { } chain)
+        {
+            return [.. chain.Split(',', StringSplitOptions.TrimEntries).Select(static link => PairingLinkSource.Read(link, Console.In))];
+        }
+
         string[] given = [.. parsed.GetValue(_worker) ?? [], .. (parsed.GetValue(_workerFile) ?? []).Select(static file => "@" + file.FullName)];
         if (given.Length == 0 && Environment.GetEnvironmentVariable(WorkerVariable) is { } variable && !string.IsNullOrWhiteSpace(variable))
         {

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Cleave.Cli.Benchmarking;
 using Cleave.Cli.Planning;
+using Cleave.Cli.Running;
 
 namespace Cleave.Cli.Reports;
 
@@ -14,6 +15,7 @@ namespace Cleave.Cli.Reports;
 [JsonSerializable(typeof(BenchReport))]
 [JsonSerializable(typeof(PlanReport))]
 [JsonSerializable(typeof(JsonStep))]
+[JsonSerializable(typeof(StoredChat))]
 [JsonSerializable(typeof(IReadOnlyList<BenchPrompt>))]
 [JsonSerializable(typeof(string))]
 internal sealed partial class ReportJson : JsonSerializerContext

@@ -6,12 +6,19 @@ namespace Cleave.Cli.Running;
 /// <summary>
 /// A conversation on the terminal. A turn:
 /// <list type="number">
-/// <item>read a line; /commands act on the conversation;</item>
+/// <item>read a line; /commands act on the conversation; what was said is on disk before anything else happens;</item>
 /// <item>render the whole conversation in the model's template: the generator sends only what the session does not hold yet;</item>
 /// <item>show the answer as it comes; Ctrl-C ends it and keeps what was said.</item>
 /// </list>
 /// </summary>
-internal sealed class ChatSession(TextGenerator generator, GenerationOptions options, string? system, Interrupts interrupts)
+/// <param name="generator">Answers.</param>
+/// <param name="options">How.</param>
+/// <param name="system">System message of a new conversation, or of one continued; null leaves it as it is.</param>
+/// <param name="interrupts">Ctrl-C.</param>
+/// <param name="file">Where the conversation is kept; null keeps it in memory only.</param>
+/// <param name="modelName">Name of the model, kept with it.</param>
+internal sealed class ChatSession(
+    TextGenerator generator, GenerationOptions options, string? system, Interrupts interrupts, ChatFile? file, string modelName)
 {
     private const string Help = """
         /reset        forget the conversation
@@ -24,7 +31,7 @@ internal sealed class ChatSession(TextGenerator generator, GenerationOptions opt
         Ctrl-C stops an answer; at the prompt it leaves.
         """;
 
-    private readonly List<ChatTurn> _turns = system is null ? [] : [new ChatTurn("system", system)];
+    private readonly List<ChatTurn> _turns = Begin(system, file?.Stored);
     private readonly bool _interactive = !Console.IsInputRedirected;
     private GenerationStatistics? _last;
     private ulong _seed = options.Sampling.Seed;
@@ -32,6 +39,16 @@ internal sealed class ChatSession(TextGenerator generator, GenerationOptions opt
     /// <summary>Talks until the input ends or /exit.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
+        if (file?.Stored is { } stored)
+        {
+            ShowStored(stored);
+            if (_turns is [.., { Role: "user" }])
+            {
+                // The answer was cut off: it comes out again, from the same seed.
+                await AnswerAsync(cancellationToken);
+            }
+        }
+
         while (await ReadLineAsync(cancellationToken) is { } line)
         {
             // 1. A command, or a message.
@@ -49,6 +66,7 @@ internal sealed class ChatSession(TextGenerator generator, GenerationOptions opt
             if (!text.StartsWith('/') || text.StartsWith("//", StringComparison.Ordinal))
             {
                 _turns.Add(new ChatTurn("user", text.StartsWith('/') ? text[1..] : text));
+                Save();
                 await AnswerAsync(cancellationToken);
             }
             else if (Act(text))
@@ -66,6 +84,7 @@ internal sealed class ChatSession(TextGenerator generator, GenerationOptions opt
         {
             case "/reset":
                 _turns.RemoveAll(static turn => turn.Role != "system");
+                Save();
                 Console.Error.WriteLine("forgotten");
                 return false;
             case "/system":
@@ -75,13 +94,16 @@ internal sealed class ChatSession(TextGenerator generator, GenerationOptions opt
                     _turns.Add(new ChatTurn("system", parts[1]));
                 }
 
+                Save();
                 return false;
             case "/undo":
                 Console.Error.WriteLine(TakeBack("assistant") | TakeBack("user") ? "taken back" : "there is nothing to take back");
+                Save();
                 return false;
             case "/again":
                 TakeBack("assistant");
                 _seed++;
+                Save();
                 return _turns is [.., { Role: "user" }];
             case "/stats":
                 ShowStatistics();
@@ -139,6 +161,34 @@ internal sealed class ChatSession(TextGenerator generator, GenerationOptions opt
         Console.Out.WriteLine();
         _last = generator.Statistics;
         _turns.Add(new ChatTurn("assistant", said.ToString()));
+        Save();
+    }
+
+    private static List<ChatTurn> Begin(string? system, StoredChat? stored)
+    {
+        List<ChatTurn> turns = [.. stored?.Turns ?? []];
+        if (system is not null)
+        {
+            turns.RemoveAll(static turn => turn.Role == "system");
+            turns.Insert(0, new ChatTurn("system", system));
+        }
+
+        return turns;
+    }
+
+    private void Save() => file?.Save(new StoredChat(StoredChat.CurrentVersion, modelName, _seed, _turns));
+
+    private void ShowStored(StoredChat stored)
+    {
+        if (stored.Model != modelName)
+        {
+            Console.Error.WriteLine($"this conversation was held with {stored.Model}; it goes on with {modelName}");
+        }
+
+        foreach (ChatTurn turn in stored.Turns)
+        {
+            Console.Error.WriteLine($"[{turn.Role}] {turn.Text}");
+        }
     }
 
     private void ShowStatistics() => Console.Error.WriteLine(_last is null ? "nothing was answered yet" : FormattableString.Invariant(

@@ -16,6 +16,9 @@ internal sealed class RestartingLink(ILink first, Func<bool> hasEnded, Func<Canc
     public string Name => _link.Name;
 
     /// <inheritdoc />
+    public string? Identity => _link.Identity;
+
+    /// <inheritdoc />
     public async ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken) =>
         await (await LiveAsync(cancellationToken)).DescribeAsync(cancellationToken);
 

@@ -6,6 +6,7 @@ using Cleave.Inference;
 using Cleave.Inference.Decoding;
 using Cleave.Inference.Sessions;
 using Cleave.Models;
+using Cleave.Protocol;
 using Cleave.Protocol.Grpc;
 using Cleave.Protocol.Links;
 using Cleave.Protocol.Pairing;
@@ -134,11 +135,9 @@ internal sealed class SplitHost : IAsyncDisposable
             return Generator(Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens), _sessionTokens, decoder, configure, knownRttMs);
         }
 
-        _say("connecting to " + string.Join(", ", _links.Select(static link => link.Name)));
-        Worker worker = await PickAsync(_roster, cancellationToken);
-        int tokens = RemoteTokens(worker);
+        Remote remote = await ConnectAsync(_roster, cancellationToken);
         TextGenerator generator = Generator(
-            await OpenRemoteAsync(_roster, tokens, what => _interject(what.Message), cancellationToken), tokens, decoder, configure, knownRttMs);
+            await remote.OpenAsync(what => _interject(what.Message), cancellationToken), remote.Tokens, decoder, configure, knownRttMs);
         await generator.PrepareAsync(cancellationToken);
         return generator;
     }
@@ -170,17 +169,15 @@ internal sealed class SplitHost : IAsyncDisposable
             return backend;
         }
 
-        _say("connecting to " + string.Join(", ", _links.Select(static link => link.Name)));
-        Worker worker = await PickAsync(roster, cancellationToken);
-        int tokens = RemoteTokens(worker);
+        Remote remote = await ConnectAsync(roster, cancellationToken);
         return backend with
         {
-            Worker = worker.Description,
+            Worker = remote.Workers[0],
             WorkerAddress = string.Join(", ", _links.Select(static link => link.Name)),
-            ContextTokens = Math.Min(backend.ContextTokens, tokens),
-            MaxConversations = Math.Min(backend.MaxConversations, Math.Max(1, worker.Description.Limits.MaxSessionsPerTenant)),
+            ContextTokens = Math.Min(backend.ContextTokens, remote.Tokens),
+            MaxConversations = Math.Min(backend.MaxConversations, Math.Max(1, remote.Workers.Min(static worker => worker.Limits.MaxSessionsPerTenant))),
             OpenAsync = async (opening, cancellation) => Generator(
-                await OpenRemoteAsync(roster, tokens, opening.Events.Tell, cancellation), tokens, decoder, null, opening.KnownRttMs),
+                await remote.OpenAsync(opening.Events.Tell, cancellation), remote.Tokens, decoder, null, opening.KnownRttMs),
         };
     }
 
@@ -270,33 +267,43 @@ internal sealed class SplitHost : IAsyncDisposable
             new SplitSession(Model, middle, tokens), DecoderCatalog.Create(decoder, configure?.Invoke(context) ?? context), knownRttMs);
     }
 
-    private int RemoteTokens(Worker worker) => Math.Min(_sessionTokens, worker.Description.Limits.MaxKvTokensPerSession);
-
-    private async Task<Worker> PickAsync(WorkerRoster roster, CancellationToken cancellationToken)
+    /// <summary>Asks the workers what they are, and how sessions are opened on them.</summary>
+    private async Task<Remote> ConnectAsync(WorkerRoster roster, CancellationToken cancellationToken)
     {
-        Worker worker = await roster.PickAsync(avoid: null, cancellationToken);
+        _say("connecting to " + string.Join(", ", _links.Select(static link => link.Name)));
+        WorkerChain? chain = null;
+        IReadOnlyList<WorkerDescription> workers;
+        if (_settings.Chained)
+        {
+            chain = await WorkerChain.ConnectAsync(
+                _links, Model.MiddleRange, range => new WorkerMatch(Model.Source, range, _settings.Wire).Check, cancellationToken);
+            workers = chain.Workers;
+        }
+        else
+        {
+            workers = [(await roster.PickAsync(avoid: null, cancellationToken)).Description];
+        }
 
         // A worker of our own reads our own file: what it says of it is no news.
-        foreach (string notice in _workerProcess is null ? worker.Description.Notices : [])
+        foreach (string notice in _workerProcess is null ? workers.SelectMany(static worker => worker.Notices) : [])
         {
             _interject("the worker says: " + notice);
         }
 
-        return worker;
-    }
-
-    private Task<RemoteMiddle> OpenRemoteAsync(WorkerRoster roster, int tokens, Action<SessionEvent> events, CancellationToken cancellationToken)
-    {
-        var options = new RemoteMiddleOptions
+        int tokens = workers.Min(worker => Math.Min(_sessionTokens, worker.Limits.MaxKvTokensPerSession));
+        return new Remote(tokens, workers, async (events, cancellation) =>
         {
-            Range = Model.MiddleRange,
-            WireType = _settings.Wire,
-            HiddenSize = Model.Config.HiddenSize,
-            MaxTokens = tokens,
-            Events = events,
-        };
-        return RemoteMiddle.OpenAsync(
-            roster, _workerProcess is null ? options : options with { RecoveryTimeout = OwnWorkerPatience }, cancellationToken);
+            var options = new RemoteMiddleOptions
+            {
+                Range = Model.MiddleRange,
+                WireType = _settings.Wire,
+                HiddenSize = Model.Config.HiddenSize,
+                MaxTokens = tokens,
+                Events = events,
+            };
+            options = _workerProcess is null ? options : options with { RecoveryTimeout = OwnWorkerPatience };
+            return chain is null ? await RemoteMiddle.OpenAsync(roster, options, cancellation) : await chain.OpenAsync(options, cancellation);
+        });
     }
 
     private static EndPoint Target(PairingLink link) =>
@@ -316,4 +323,8 @@ internal sealed class SplitHost : IAsyncDisposable
             // It did not start: nothing to stop.
         }
     }
+
+    /// <summary>Workers that answered, and how to open a session on them.</summary>
+    private sealed record Remote(
+        int Tokens, IReadOnlyList<WorkerDescription> Workers, Func<Action<SessionEvent>, CancellationToken, Task<IMiddle>> OpenAsync);
 }

@@ -27,6 +27,9 @@ internal sealed record SplitSettings
     /// <summary>Workers that may be used, any of them at a time; none starts one on this machine.</summary>
     public IReadOnlyList<PairingLink> Workers { get; init; } = [];
 
+    /// <summary>True when the workers hold parts of the middle, to be run one after the other; false when each holds all of it.</summary>
+    public bool Chained { get; init; }
+
     /// <summary>True to start another worker on this machine when ours has ended.</summary>
     public bool RestartWorker { get; init; }
 

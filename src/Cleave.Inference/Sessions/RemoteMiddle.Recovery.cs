@@ -13,6 +13,12 @@ namespace Cleave.Inference.Sessions;
 /// </summary>
 public sealed partial class RemoteMiddle
 {
+    // A worker's word for how long to wait is taken up to this.
+    private const int LongestWaitMs = 5000;
+
+    // Recoveries that lead to no answer may take this many times the time one may take.
+    private const int StuckTimeouts = 4;
+
     private static bool IsRecoverable(WireException problem) => problem.Error.Code is
         WireErrorCode.LinkLost or WireErrorCode.Unreachable or WireErrorCode.TimedOut or WireErrorCode.ShuttingDown
         or WireErrorCode.UnknownSession or WireErrorCode.Expired;
@@ -51,8 +57,19 @@ public sealed partial class RemoteMiddle
 
     private async Task RecoverAsync(WireException problem, CancellationToken cancellationToken)
     {
+        // A worker that takes the session back each time and then answers nothing would keep us here for ever.
         long started = Stopwatch.GetTimestamp();
-        Tell(new SessionEvent(SessionEventKind.LinkLost, problem.Message));
+        _stuckSince ??= started;
+        if (Stopwatch.GetElapsedTime(_stuckSince.Value) > StuckTimeouts * _options.RecoveryTimeout)
+        {
+            throw new WireException(problem.Error with { Message = $"the session was continued again and again without an answer: {problem.Message}", SessionSurvives = false }, problem);
+        }
+
+        if (problem.Error.Code != WireErrorCode.Busy)
+        {
+            Tell(new SessionEvent(SessionEventKind.LinkLost, problem.Message));
+        }
+
         await DropStreamAsync();
         bool sessionGone = IsSessionGone(problem);
         for (int attempt = 0; ; attempt++)
@@ -63,7 +80,7 @@ public sealed partial class RemoteMiddle
                 {
                     await ResumeAsync(cancellationToken);
                     Tell(new SessionEvent(
-                        SessionEventKind.Resumed, "the connection was lost and resumed", Stopwatch.GetElapsedTime(started).TotalMilliseconds, _pending.Count));
+                        SessionEventKind.Resumed, problem.Error.Code == WireErrorCode.Busy ? "the worker has room again" : "the connection was lost and resumed", Stopwatch.GetElapsedTime(started).TotalMilliseconds, _pending.Count));
                     return;
                 }
 
@@ -88,17 +105,34 @@ public sealed partial class RemoteMiddle
                     }, again);
                 }
 
-                int waitMs = Math.Max(again.Error.RetryAfterMs, Math.Min(2000, 25 << Math.Min(attempt, 6)));
+                int waitMs = Math.Clamp(again.Error.RetryAfterMs, Math.Min(2000, 25 << Math.Min(attempt, 6)), LongestWaitMs);
                 await Task.Delay(waitMs, cancellationToken);
             }
         }
     }
 
+    /// <summary>
+    /// The worker had no room for a step. The session is whole and the step is not applied: after the time the worker names, the
+    /// session is resumed, which sends it and those behind it again.
+    /// </summary>
+    private async Task WaitForRoomAsync(WireException problem, CancellationToken cancellationToken)
+    {
+        _stuckSince ??= Stopwatch.GetTimestamp();
+        if (Stopwatch.GetElapsedTime(_stuckSince.Value) > _options.RecoveryTimeout)
+        {
+            throw new WireException(problem.Error with { Message = $"the worker had no room for {_options.RecoveryTimeout.TotalSeconds:0} s: {problem.Message}" }, problem);
+        }
+
+        Tell(new SessionEvent(SessionEventKind.Waiting, $"waiting for room on {_worker.Link.Name}: {problem.Message}"));
+        await Task.Delay(Math.Clamp(problem.Error.RetryAfterMs, 50, LongestWaitMs), cancellationToken);
+        await RecoverAsync(problem, cancellationToken);
+    }
+
     /// <summary>The same session, a new stream.</summary>
     private async Task ResumeAsync(CancellationToken cancellationToken)
     {
-        // 1. Prove the right to it, and learn what the worker has applied.
-        ulong applied = await OpenStreamAsync(_worker.Link, new ResumeTicket(_sessionId, _secret, _received), cancellationToken);
+        // 1. Prove the right to it, and learn what the worker has applied. It may have another address by now.
+        ulong applied = await ResumeStreamAsync(cancellationToken);
         if (applied < _received || applied > _seq)
         {
             throw Broken($"the worker says it has applied step {applied}; {_received} to {_seq} are possible");
@@ -110,6 +144,24 @@ public sealed partial class RemoteMiddle
             if (pending.Seq > applied)
             {
                 await SendAsync(pending);
+            }
+        }
+    }
+
+    private async Task<ulong> ResumeStreamAsync(CancellationToken cancellationToken)
+    {
+        ILink[] addresses = [.. _roster.AddressesOf(_worker.Link)];
+        for (int i = 0; ; i++)
+        {
+            try
+            {
+                ulong applied = await OpenStreamAsync(addresses[i], new ResumeTicket(_sessionId, _secret, _received), cancellationToken);
+                _worker = _worker with { Link = addresses[i] };
+                return applied;
+            }
+            catch (WireException problem) when (i + 1 < addresses.Length && IsRecoverable(problem))
+            {
+                await DropStreamAsync();
             }
         }
     }
@@ -213,6 +265,14 @@ public sealed partial class RemoteMiddle
         if (await NextAsync(cancellationToken) is not OpenedFrame opened)
         {
             throw Broken("the worker did not answer the open frame");
+        }
+
+        if (opened.Version is < ProtocolVersion.Lowest or > ProtocolVersion.Highest)
+        {
+            throw new WireException(new WireError(
+                WireErrorCode.UnsupportedVersion,
+                $"the worker at {link.Name} answered in protocol version {opened.Version}; this program speaks {ProtocolVersion.Lowest} to {ProtocolVersion.Highest}: update the older of the two",
+                SessionSurvives: false));
         }
 
         _sessionId = opened.SessionId.ToArray();

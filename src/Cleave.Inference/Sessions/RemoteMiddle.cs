@@ -30,6 +30,7 @@ public sealed partial class RemoteMiddle : IMiddle
     private ReadOnlyMemory<byte> _secret;
     private ulong _seq;
     private ulong _received;
+    private long? _stuckSince;
     private long _bytesUpBefore;
     private long _bytesDownBefore;
 
@@ -141,6 +142,17 @@ public sealed partial class RemoteMiddle : IMiddle
         }
     }
 
+    /// <summary>Ends, in whatever way, when <see cref="ReceiveAsync"/> has something to do: an answer, or a loss to recover from.</summary>
+    internal Task ReplyArrivedAsync()
+    {
+        if (_stream is not { } stream)
+        {
+            return Task.CompletedTask;
+        }
+
+        return _receiving ??= ReceiveStampedAsync(stream);
+    }
+
     /// <inheritdoc />
     public async ValueTask<MiddleReply> ReceiveAsync(CancellationToken cancellationToken)
     {
@@ -210,6 +222,13 @@ public sealed partial class RemoteMiddle : IMiddle
             {
                 using var brief = new CancellationTokenSource(TimeSpan.FromSeconds(1));
                 await _stream.SendAsync(new CloseFrame(), brief.Token);
+
+                // The worker ends the stream once the session is closed. Hanging up at once may overtake the frame on its way, and the
+                // session would stay behind until it expires.
+                while ((await (_receiving ??= ReceiveStampedAsync(_stream)).WaitAsync(brief.Token)).Frame is not null)
+                {
+                    _receiving = null;
+                }
             }
             catch (Exception exception) when (exception is WireException or OperationCanceledException or InvalidOperationException)
             {
@@ -224,6 +243,7 @@ public sealed partial class RemoteMiddle : IMiddle
 
     private async ValueTask<RowsFrame> ReceiveRowsAsync(CancellationToken cancellationToken)
     {
+        int repeats = 0;
         while (true)
         {
             try
@@ -236,10 +256,16 @@ public sealed partial class RemoteMiddle : IMiddle
 
                 if (frame.Seq < expected)
                 {
-                    continue; // a resumed worker repeats what was on its way when the link broke
+                    // A resumed worker repeats what was on its way when the link broke, and no more than that.
+                    repeats = repeats < MaxStepsInFlight ? repeats + 1 : throw Broken($"the worker repeats answers instead of answering step {expected}");
+                    continue;
                 }
 
                 return frame.Seq == expected ? frame : throw Broken($"the worker answered step {frame.Seq}; step {expected} was next");
+            }
+            catch (WireException problem) when (problem.Error is { Code: WireErrorCode.Busy, SessionSurvives: true })
+            {
+                await WaitForRoomAsync(problem, cancellationToken);
             }
             catch (WireException problem) when (IsRecoverable(problem))
             {
@@ -282,6 +308,7 @@ public sealed partial class RemoteMiddle : IMiddle
     private void Answered(Pending pending)
     {
         _received = pending.Seq;
+        _stuckSince = null;
         _pending.RemoveAt(0);
         if (pending.TruncateTo >= 0)
         {

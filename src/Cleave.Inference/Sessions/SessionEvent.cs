@@ -24,4 +24,7 @@ public enum SessionEventKind
 
     /// <summary>The new worker has another kernel fingerprint: the same tokens are no longer promised.</summary>
     IdentityNotPromised,
+
+    /// <summary>The worker has no room for a step at the moment; it is sent again after the time the worker names.</summary>
+    Waiting,
 }

@@ -25,6 +25,10 @@ public sealed class WorkerRoster
     /// <summary>Workers known, reachable or not.</summary>
     public int Count => _links.Count;
 
+    /// <summary><paramref name="link"/>, and after it the other links to a worker with the same key: addresses of one worker.</summary>
+    public IEnumerable<ILink> AddressesOf(ILink link) =>
+        [link, .. _links.Where(other => !ReferenceEquals(other, link) && other.Identity is { } identity && identity == link.Identity)];
+
     /// <summary>The best worker now, any but <paramref name="avoid"/> if another answers.</summary>
     /// <exception cref="WireException">None answers or fits; the message names the reason of the last.</exception>
     public async ValueTask<Worker> PickAsync(ILink? avoid, CancellationToken cancellationToken)

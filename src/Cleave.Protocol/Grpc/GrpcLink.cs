@@ -66,6 +66,9 @@ public sealed class GrpcLink : ILink
     public string Name => _pairing.Address;
 
     /// <inheritdoc />
+    public string? Identity => PairingLink.FormatFingerprint(_pairing.Fingerprint.Span);
+
+    /// <inheritdoc />
     public async ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken)
     {
         using var timeout = new CancellationTokenSource(_options.DescribeTimeout, _options.TimeProvider);

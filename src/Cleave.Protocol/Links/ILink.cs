@@ -8,6 +8,9 @@ public interface ILink : IAsyncDisposable
     /// <summary>What to call it in messages: "127.0.0.1:7707", "loopback".</summary>
     string Name { get; }
 
+    /// <summary>Whoever is at the other end proves this key; equal for two addresses of one worker. Null when nothing is proved.</summary>
+    string? Identity => null;
+
     /// <summary>Asks the worker what it is. Connects if need be.</summary>
     /// <exception cref="WireException">Unreachable, wrong fingerprint or token, or a malformed answer.</exception>
     ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken);

@@ -13,6 +13,9 @@ public sealed class FixedShapeLink(ILink inner, FrameShape shape, TimeProvider? 
     /// <inheritdoc />
     public string Name => inner.Name;
 
+    /// <inheritdoc />
+    public string? Identity => inner.Identity;
+
     /// <summary>What the worker says, less the room padding takes.</summary>
     public async ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken)
     {

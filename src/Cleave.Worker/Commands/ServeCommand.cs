@@ -104,7 +104,8 @@ internal static class ServeCommand
         Option<int> sessions = Positive("--max-sessions", "Sessions at once, over all tenants", new ServingLimits().MaxSessions);
         Option<int> rows = Positive("--max-rows", "Rows per step and per forward pass", new ServingLimits().MaxRowsPerStep, most: 65_536);
         var verbose = new Option<bool>("--verbose") { Description = "Log what happens to sessions and connections, on standard error" };
-        foreach (Option option in (Option[])[model, layers, weights, listen, advertise, kvTokens, threads, device, kvType, keyDirectory, linkFile, ephemeral, newToken, exitWithParent, child, idle, sessions, rows, verbose])
+        var jsonLog = new Option<bool>("--json-log") { Description = "The same as --verbose, as one JSON object a line: every event names its session and tenant" };
+        foreach (Option option in (Option[])[model, layers, weights, listen, advertise, kvTokens, threads, device, kvType, keyDirectory, linkFile, ephemeral, newToken, exitWithParent, child, idle, sessions, rows, verbose, jsonLog])
         {
             root.Options.Add(option);
         }
@@ -134,7 +135,8 @@ internal static class ServeCommand
                     Ephemeral = parsed.GetValue(ephemeral) || parsed.GetValue(child),
                     NewToken = parsed.GetValue(newToken),
                     ExitWithParent = parsed.GetValue(exitWithParent) || parsed.GetValue(child),
-                    Verbose = parsed.GetValue(verbose),
+                    Verbose = parsed.GetValue(verbose) || parsed.GetValue(jsonLog),
+                    JsonLog = parsed.GetValue(jsonLog),
                     Limits = new ServingLimits
                     {
                         MaxSessions = parsed.GetValue(sessions),

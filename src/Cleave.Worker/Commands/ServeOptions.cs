@@ -42,6 +42,9 @@ internal sealed record ServeOptions
 
     public bool Verbose { get; init; }
 
+    /// <summary>Events as JSON lines instead of text.</summary>
+    public bool JsonLog { get; init; }
+
     public required ServingLimits Limits { get; init; }
 
     /// <summary>Reads "host:port" of an address to listen on: an IP address, "localhost", or "*" for every interface.</summary>

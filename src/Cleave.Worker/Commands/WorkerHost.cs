@@ -50,8 +50,9 @@ internal static class WorkerHost
 
     private static async Task ServeAsync(ServeOptions options, CancellationToken stop)
     {
-        using ILoggerFactory logging = LoggerFactory.Create(builder => builder
-            .AddSimpleConsole(console => console.SingleLine = true)
+        using ILoggerFactory logging = LoggerFactory.Create(builder => (options.JsonLog
+                ? builder.AddJsonConsole(console => console.TimestampFormat = "O")
+                : builder.AddSimpleConsole(console => console.SingleLine = true))
             .AddFilter("Microsoft", LogLevel.Error)
             .AddFilter("Grpc", LogLevel.Error)
             .SetMinimumLevel(options.Verbose ? LogLevel.Information : LogLevel.Error)

@@ -37,4 +37,7 @@ internal static partial class WorkerLog
 
     [LoggerMessage(11, LogLevel.Error, "The tenant file cannot be read; the tenants stay as they were")]
     public static partial void TenantsUnreadable(ILogger logger, Exception exception);
+
+    [LoggerMessage(12, LogLevel.Information, "Frame {Seq} of session {Session} of tenant {Tenant} refused: {Code}, retry after {RetryAfterMs} ms")]
+    public static partial void FrameRefused(ILogger logger, ulong seq, long session, string tenant, WireErrorCode code, int retryAfterMs);
 }

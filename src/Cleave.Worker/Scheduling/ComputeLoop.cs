@@ -336,6 +336,7 @@ internal sealed class ComputeLoop : IDisposable
             if (entry.Refusal is { } refusal)
             {
                 _metrics.Refused(refusal.Code);
+                WorkerLog.FrameRefused(_logger, entry.Frame.Seq, entry.Session.Number, entry.Session.Account.Name, refusal.Code, refusal.RetryAfterMs);
                 entry.Session.Refuse(entry.Frame, refusal);
                 continue;
             }

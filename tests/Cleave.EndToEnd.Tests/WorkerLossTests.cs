@@ -1,0 +1,38 @@
+namespace Cleave.EndToEnd.Tests;
+
+/// <summary>Worker processes in a row, and worker processes killed outright, as their users and operators would.</summary>
+public sealed class WorkerLossTests
+{
+    private static readonly string[] s_run = ["run", "--prompt", "Once upon a time", "--json", "--max-tokens", "32"];
+
+    [Fact]
+    public async Task TwoAndThreeWorkersInARowGiveTheTextOfOne()
+    {
+        int[] local = (await Cli.RunAsync([.. s_run, "--local"])).Expect(0).Tokens;
+        using StandaloneWorker first = await StandaloneWorker.StartAsync(Cli.Model, "2..5");
+        using StandaloneWorker second = await StandaloneWorker.StartAsync(Cli.Model, "5..7");
+        using StandaloneWorker third = await StandaloneWorker.StartAsync(Cli.Model, "7..10");
+        Assert.Equal(local, (await Cli.RunAsync([.. s_run, "--chain", $"@{first.LinkFile},@{second.LinkFile},@{third.LinkFile}"])).Expect(0).Tokens);
+        Assert.Equal(local, (await Cli.RunAsync([.. s_run, "--tail", "5", "--chain", $"@{first.LinkFile},@{second.LinkFile}"])).Expect(0).Tokens);
+
+        CliResult gap = (await Cli.RunAsync([.. s_run, "--chain", $"@{first.LinkFile},@{third.LinkFile}"])).Expect(1);
+        Assert.Contains("layers from 5 on were needed next", gap.Error, StringComparison.Ordinal);
+        Assert.Contains("--layers", gap.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task AWorkerKilledWithinAnAnswerAndStartedAgainGoesOnWithTheSameText()
+    {
+        int[] local = (await Cli.RunAsync([.. s_run, "--local"])).Expect(0).Tokens;
+        using StandaloneWorker worker = await StandaloneWorker.StartAsync(Cli.Model, "2..10");
+        using Cli cli = Cli.Start([.. s_run, "--wan", "100ms", "--decoder", "sequential", "--worker-file", worker.LinkFile]);
+        cli.Input.Close();
+        await cli.WaitForAsync("the worker says");
+        await Task.Delay(700, TestContext.Current.CancellationToken);
+        worker.Kill();
+        await worker.RestartAsync();
+        CliResult result = (await cli.WaitAsync()).Expect(0);
+        Assert.Equal(local, result.Tokens);
+        Assert.Contains("the session goes on at", result.Error, StringComparison.Ordinal);
+    }
+}

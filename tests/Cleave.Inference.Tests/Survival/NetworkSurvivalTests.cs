@@ -1,0 +1,213 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Cleave.Compute;
+using Cleave.Inference.Decoding;
+using Cleave.Inference.Sessions;
+using Cleave.Models;
+using Cleave.Protocol;
+using Cleave.Protocol.Grpc;
+using Cleave.Protocol.Links;
+using Cleave.Protocol.Pairing;
+using Cleave.Protocol.Wan;
+using Cleave.Worker;
+using Cleave.Worker.Hosting;
+using Cleave.Worker.Scheduling;
+using Cleave.Worker.Tenants;
+
+namespace Cleave.Inference.Tests.Survival;
+
+/// <summary>Over real gRPC and TLS: connections reset at random bytes, long silences, moved workers, full workers.</summary>
+public sealed class NetworkSurvivalTests : IAsyncLifetime
+{
+    private static readonly LayerRange s_middle = new(1, 2);
+    private static readonly string s_token = PairingLink.NewToken();
+
+    private readonly CpuDevice _device = new(threads: 1);
+    private readonly ECDsa _key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+    private readonly List<WorkerServer> _servers = [];
+    private readonly TenantTable _tenants = new();
+    private TrustedModel _model = null!;
+    private WorkerModel _workerModel = null!;
+    private WorkerEndpoint _endpoint = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        IModelSource source = ModelSource.Open(DemoModel.DraftPath);
+        _model = TrustedModel.Load(source, TokenizerLoader.Load(source), new CpuDevice(), new Cut(1, 1), 1024);
+        _workerModel = WorkerModel.Load(ModelSource.Open(DemoModel.DraftPath), _device, s_middle, 256);
+        _tenants.Replace([new Tenant("alice", TenantTable.HashToken(s_token), new TenantQuota { Sessions = 100, Streams = 100, Connections = 100 }, default)]);
+        _endpoint = new WorkerEndpoint(_workerModel, _tenants);
+        await ServeAsync();
+    }
+
+    [Fact]
+    public async Task A_connection_reset_at_any_byte_is_resumed_with_the_same_tokens()
+    {
+        int[] expected;
+        long up;
+        long down;
+        long openedUp = 0;
+        long openedDown = 0;
+        await using (var whole = new ByteCutter(_servers[0].Port))
+        {
+            await using GrpcLink link = Link(whole.Port);
+            expected = await RunAsync([link], null, () => (openedUp, openedDown) = (whole.Up, whole.Down));
+            (up, down) = (whole.Up, whole.Down);
+        }
+
+        // From after the opening, which fails instead, to before the farewell.
+        var random = new Random(8);
+        int resumed = 0;
+        for (int round = 0; round < 40; round++)
+        {
+            bool isUp = round % 2 == 0;
+            long at = isUp ? random.NextInt64(openedUp + 1, up - 300) : random.NextInt64(openedDown + 1, down - 300);
+            await using var cutter = new ByteCutter(_servers[0].Port) { CutAt = (isUp, at) };
+            await using GrpcLink link = Link(cutter.Port);
+            var events = new List<SessionEvent>();
+            Assert.Equal(expected, await RunAsync([link], events));
+            Assert.DoesNotContain(events, e => e.Kind is SessionEventKind.Replaying);
+            resumed += events.Count(e => e.Kind == SessionEventKind.Resumed);
+        }
+
+        Assert.InRange(resumed, 36, 40);
+    }
+
+    [Fact]
+    public async Task A_resume_takes_the_round_trips_of_connecting_and_one_more()
+    {
+        // TCP, TLS 1.3, and the open frame with its answer: three. Of the link's own time, the worker's is next to nothing.
+        TimeSpan rtt = TimeSpan.FromMilliseconds(200);
+        await using WanEmulator wan = WanEmulator.Start(new IPEndPoint(IPAddress.Loopback, 0), new IPEndPoint(IPAddress.Loopback, _servers[0].Port), new WanOptions { Rtt = rtt });
+        await using GrpcLink link = Link(wan.ListenEndPoint.Port);
+        var events = new List<SessionEvent>();
+        int tokens = 0;
+        await RunAsync([link], events, onToken: () =>
+        {
+            if (++tokens is 3 or 6)
+            {
+                wan.CutNow(TimeSpan.Zero);
+            }
+        });
+        double[] tookMs = [.. events.Where(e => e.Kind == SessionEventKind.Resumed).Select(e => e.Milliseconds)];
+        Assert.NotEmpty(tookMs);
+        Assert.InRange(tookMs.Min() / rtt.TotalMilliseconds, 2.5, 5);
+    }
+
+    [Fact]
+    public async Task A_worker_that_moved_is_resumed_at_its_new_address()
+    {
+        await ServeAsync();
+        int[] expected = await RunAsync([Link(_servers[1].Port)], null);
+        var cutter = new ByteCutter(_servers[0].Port);
+        await using GrpcLink before = Link(cutter.Port);
+        await using GrpcLink after = Link(_servers[1].Port);
+        Assert.Equal(before.Identity, after.Identity);
+
+        // The first is the one picked as long as it answers: the other's answers are slower by a link in between.
+        await using WanEmulator far = WanEmulator.Start(
+            new IPEndPoint(IPAddress.Loopback, 0), new IPEndPoint(IPAddress.Loopback, _servers[1].Port), new WanOptions { Rtt = TimeSpan.FromMilliseconds(60) });
+        await using GrpcLink slow = Link(far.ListenEndPoint.Port);
+        var events = new List<SessionEvent>();
+        int tokens = 0;
+        Task moved = Task.CompletedTask;
+        Assert.Equal(expected, await RunAsync([before, slow], events, onToken: () => moved = ++tokens == 3 ? cutter.DisposeAsync().AsTask() : moved));
+        await moved;
+        Assert.Contains(events, e => e.Kind == SessionEventKind.Resumed);
+        Assert.DoesNotContain(events, e => e.Kind == SessionEventKind.Replaying);
+    }
+
+    [Fact]
+    public async Task A_full_worker_is_waited_for()
+    {
+        await using GrpcLink link = Link(_servers[0].Port);
+        int[] expected = await RunAsync([link], null);
+        Assert.Equal(0, await EventuallyAsync(() => _endpoint.KvTokensUsed, 0));
+
+        // Another session holds nearly all there is, and leaves after a while.
+        RemoteMiddle other = await OpenAsync([link], null);
+        await other.SubmitAsync(default, Enumerable.Range(1, 240).Select(static i => new Engine.TreeRow((ulong)i, (ulong)(i - 1))).ToArray(), new float[240 * _model.Config.HiddenSize], TestContext.Current.CancellationToken);
+        await other.ReceiveAsync(TestContext.Current.CancellationToken);
+        var events = new List<SessionEvent>();
+        var waited = new TaskCompletionSource();
+        Task<int[]> running = RunAsync([link], events, onEvent: e => _ = e.Kind == SessionEventKind.Waiting && waited.TrySetResult());
+        await waited.Task.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+        await other.DisposeAsync();
+        Assert.Equal(expected, await running);
+        Assert.Contains(events, e => e.Kind == SessionEventKind.Waiting);
+    }
+
+    [Fact]
+    public async Task A_closed_session_leaves_nothing_however_slow_the_link()
+    {
+        await using WanEmulator wan = WanEmulator.Start(
+            new IPEndPoint(IPAddress.Loopback, 0), new IPEndPoint(IPAddress.Loopback, _servers[0].Port), new WanOptions { Rtt = TimeSpan.FromMilliseconds(30) });
+        await using GrpcLink link = Link(wan.ListenEndPoint.Port);
+        for (int i = 0; i < 10; i++)
+        {
+            await (await OpenAsync([link], null)).DisposeAsync();
+        }
+
+        Assert.Equal(0, await EventuallyAsync(() => _endpoint.Sessions, 0));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _endpoint.DisposeAsync();
+        foreach (WorkerServer server in _servers)
+        {
+            await server.DisposeAsync();
+        }
+
+        _workerModel.Dispose();
+        _device.Dispose();
+        _model.Dispose();
+        _key.Dispose();
+    }
+
+    private static async Task<T> EventuallyAsync<T>(Func<T> value, T expected)
+    {
+        for (int i = 0; i < 500 && !Equals(value(), expected); i++)
+        {
+            await Task.Delay(20, TestContext.Current.CancellationToken);
+        }
+
+        return value();
+    }
+
+    private async Task ServeAsync()
+    {
+        var request = new CertificateRequest("CN=worker", _key, HashAlgorithmName.SHA256);
+        X509Certificate2 certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        _servers.Add(await WorkerServer.StartAsync(
+            _endpoint, _tenants, certificate, new IPEndPoint(IPAddress.Loopback, 0), new ServingLimits(), cancellationToken: TestContext.Current.CancellationToken));
+    }
+
+    private GrpcLink Link(int port) => new(new PairingLink("127.0.0.1", port, SHA256.HashData(_key.ExportSubjectPublicKeyInfo()), s_token));
+
+    private Task<RemoteMiddle> OpenAsync(ILink[] links, Action<SessionEvent>? onEvent) => RemoteMiddle.OpenAsync(
+        new WorkerRoster(links, _ => { }),
+        new RemoteMiddleOptions { Range = s_middle, HiddenSize = _model.Config.HiddenSize, MaxTokens = 250, Events = onEvent },
+        TestContext.Current.CancellationToken);
+
+    private async Task<int[]> RunAsync(ILink[] links, List<SessionEvent>? events, Action? opened = null, Action? onToken = null, Action<SessionEvent>? onEvent = null)
+    {
+        RemoteMiddle middle = await OpenAsync(links, happened =>
+        {
+            events?.Add(happened);
+            onEvent?.Invoke(happened);
+        });
+        opened?.Invoke();
+        await using TextGenerator generator = new(new SplitSession(_model, middle, 250), DecoderCatalog.Create("suffix", new DrafterContext()), knownRttMs: 10);
+        var tokens = new List<int>();
+        var options = new GenerationOptions { Decoding = new DecodingOptions { MaxTokens = 10, PrefillChunkRows = 4, StopAtEndOfTurn = false } };
+        await foreach (DecodedToken token in generator.GenerateAsync(DemoModel.GreedyCases[1].PromptIds, options, TestContext.Current.CancellationToken))
+        {
+            tokens.Add(token.Token);
+            onToken?.Invoke();
+        }
+
+        return [.. tokens];
+    }
+}
