@@ -13,6 +13,12 @@ namespace Cleave.Endurance.Fuzz;
 internal sealed class FuzzRun(IFuzzTarget target, CoverageMap coverage, int seed)
 {
     private const int MaxInputBytes = 16 * 1024;
+
+    // Threads of a target interleave differently each time, which looks like something new: bounded, so that memory is.
+    private const int MaxKnown = 4000;
+
+    // The corpus is part of the source tree.
+    private const int MaxCorpusBytes = 48 * 1024;
     private static readonly TimeSpan s_hang = TimeSpan.FromSeconds(5);
 
     private readonly Random _random = new(seed);
@@ -47,6 +53,11 @@ internal sealed class FuzzRun(IFuzzTarget target, CoverageMap coverage, int seed
             tried++;
             if (coverage.TakeNew())
             {
+                if (_known.Count == MaxKnown)
+                {
+                    _known.RemoveAt(_random.Next(MaxKnown));
+                }
+
                 _known.Add(input.ToArray());
             }
 
@@ -66,8 +77,15 @@ internal sealed class FuzzRun(IFuzzTarget target, CoverageMap coverage, int seed
     {
         coverage.Forget();
         var kept = new List<byte[]>();
+        int bytes = 0;
         foreach (byte[] input in _known.OrderBy(static input => input.Length))
         {
+            if ((bytes += input.Length) > MaxCorpusBytes)
+            {
+                break;
+            }
+
+
             Try(input, findings: null, static _ => { });
             if (coverage.TakeNew())
             {

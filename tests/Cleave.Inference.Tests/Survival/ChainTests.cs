@@ -39,7 +39,7 @@ public sealed class ChainTests : IAsyncDisposable
         {
             FaultyLink[] links = [new(Worker(2, 6)), new(Worker(6, 10))];
             int[] expected = (await RunAsync("suffix", links, null)).Tokens;
-            for (int boundary = 4; boundary < links[hop].Boundaries - 2; boundary += 5)
+            for (int boundary = 4; boundary < links[hop].Boundaries - 4; boundary += 5)
             {
                 FaultyLink[] cut = [new(Worker(2, 6)), new(Worker(6, 10))];
                 cut[hop].BreakAt = boundary;

@@ -5,7 +5,6 @@ using Cleave.Compute;
 using Cleave.Inference.Decoding;
 using Cleave.Inference.Sessions;
 using Cleave.Models;
-using Cleave.Protocol;
 using Cleave.Protocol.Grpc;
 using Cleave.Protocol.Links;
 using Cleave.Protocol.Pairing;

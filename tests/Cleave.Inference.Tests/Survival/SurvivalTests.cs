@@ -32,8 +32,8 @@ public sealed class SurvivalTests : IAsyncDisposable
         int boundaries = link.Boundaries;
         Assert.True(boundaries > 20);
 
-        // The first four are the opening of the session, which fails instead; the last two its farewell.
-        for (int boundary = 4; boundary < boundaries - 2; boundary++)
+        // The first four are the opening of the session, which fails instead; the last four its farewell.
+        for (int boundary = 4; boundary < boundaries - 4; boundary++)
         {
             var cut = new FaultyLink(Loopback(0)) { BreakAt = boundary };
             var events = new List<SessionEvent>();
@@ -48,7 +48,7 @@ public sealed class SurvivalTests : IAsyncDisposable
     {
         var first = new FaultyLink(Loopback(0));
         int[] expected = await RunAsync([first, new FaultyLink(Loopback(1))], null);
-        for (int boundary = 4; boundary < first.Boundaries - 2; boundary++)
+        for (int boundary = 4; boundary < first.Boundaries - 4; boundary++)
         {
             var dying = new FaultyLink(Loopback(0)) { BreakAt = boundary, KillsWorker = true };
             var events = new List<SessionEvent>();
