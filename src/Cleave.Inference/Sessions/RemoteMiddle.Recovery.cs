@@ -171,7 +171,7 @@ public sealed partial class RemoteMiddle
     {
         // 1. A worker and a session.
         string fingerprint = _worker.Description.KernelFingerprint;
-        _worker = await _roster.PickAsync(_roster.Count > 1 ? _worker.Link : null, cancellationToken);
+        _worker = await _roster.ReplaceAsync(_worker.Link, cancellationToken);
         Tell(new SessionEvent(SessionEventKind.Replaying, $"sending {_log.RowCount} rows to {_worker.Link.Name}", Rows: _log.RowCount));
         if (_worker.Description.KernelFingerprint != fingerprint)
         {

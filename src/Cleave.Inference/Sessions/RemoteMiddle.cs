@@ -224,8 +224,9 @@ public sealed partial class RemoteMiddle : IMiddle
                 await _stream.SendAsync(new CloseFrame(), brief.Token);
 
                 // The worker ends the stream once the session is closed. Hanging up at once may overtake the frame on its way, and the
-                // session would stay behind until it expires.
-                while ((await (_receiving ??= ReceiveStampedAsync(_stream)).WaitAsync(brief.Token)).Frame is not null)
+                // session would stay behind until it expires. Answers still to come are not waited for one by one: there are no more of
+                // them than steps.
+                for (int left = _pending.Count; left >= 0 && (await (_receiving ??= ReceiveStampedAsync(_stream)).WaitAsync(brief.Token)).Frame is not null; left--)
                 {
                     _receiving = null;
                 }

@@ -48,12 +48,42 @@ public sealed class WorkerRoster
         return new Worker(best.Link, best.Description!, best.TripMs);
     }
 
-    private async Task<Candidate> AskAsync(ILink link, CancellationToken cancellationToken)
+    /// <summary>
+    /// A worker to go on at, in haste: of those other than <paramref name="lost"/> the first that answers, fits and has room. Connections
+    /// to them were opened when the first was picked, so this is one round trip. The lost one is asked when no other will do.
+    /// </summary>
+    /// <exception cref="WireException">None answers or fits.</exception>
+    public async ValueTask<Worker> ReplaceAsync(ILink lost, CancellationToken cancellationToken)
+    {
+        Candidate? full = null;
+        await foreach (Task<Candidate> answered in Task.WhenEach(_links.Where(link => !ReferenceEquals(link, lost)).Select(link => AskAsync(link, cancellationToken, once: true))))
+        {
+            Candidate candidate = await answered;
+            if (candidate.Description is { Load: var load } description)
+            {
+                if (load.KvTokensUsed < load.KvTokensTotal)
+                {
+                    return new Worker(candidate.Link, description, candidate.TripMs);
+                }
+
+                full ??= candidate;
+            }
+        }
+
+        Candidate last = full ?? await AskAsync(lost, cancellationToken, once: true);
+        return last.Description is { } fits ? new Worker(last.Link, fits, last.TripMs) : throw last.Problem!;
+    }
+
+    private async Task<Candidate> AskAsync(ILink link, CancellationToken cancellationToken, bool once = false)
     {
         try
         {
             // The first call may connect; the second is a round trip.
-            await link.DescribeAsync(cancellationToken);
+            if (!once)
+            {
+                await link.DescribeAsync(cancellationToken);
+            }
+
             long started = Stopwatch.GetTimestamp();
             WorkerDescription description = await link.DescribeAsync(cancellationToken);
             double tripMs = Stopwatch.GetElapsedTime(started).TotalMilliseconds;

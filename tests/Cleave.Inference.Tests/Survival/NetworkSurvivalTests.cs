@@ -95,6 +95,28 @@ public sealed class NetworkSurvivalTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Another_worker_takes_two_round_trips_and_the_log()
+    {
+        // It is asked what it is, and opens a session, over a connection that is there already; then one round trip for a log of one chunk.
+        using ECDsa otherKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        await ServeAsync(otherKey);
+        TimeSpan rtt = TimeSpan.FromMilliseconds(200);
+        WanEmulator[] wans = [.. _servers.Select(server => WanEmulator.Start(
+            new IPEndPoint(IPAddress.Loopback, 0), new IPEndPoint(IPAddress.Loopback, server.Port), new WanOptions { Rtt = server == _servers[0] ? rtt : 1.5 * rtt }))];
+        await using GrpcLink first = Link(wans[0].ListenEndPoint.Port);
+        await using GrpcLink second = Link(wans[1].ListenEndPoint.Port, otherKey);
+        int[] expected = await RunAsync([Link(_servers[0].Port)], null);
+        var events = new List<SessionEvent>();
+        int tokens = 0;
+        Task died = Task.CompletedTask;
+        Assert.Equal(expected, await RunAsync([first, second], events, onToken: () => died = ++tokens == 3 ? wans[0].DisposeAsync().AsTask() : died));
+        await died;
+        await wans[1].DisposeAsync();
+        SessionEvent replayed = Assert.Single(events, e => e.Kind == SessionEventKind.Replayed);
+        Assert.InRange(replayed.Milliseconds / (1.5 * rtt.TotalMilliseconds), 2, 5);
+    }
+
+    [Fact]
     public async Task A_worker_that_moved_is_resumed_at_its_new_address()
     {
         await ServeAsync();
@@ -175,15 +197,15 @@ public sealed class NetworkSurvivalTests : IAsyncLifetime
         return value();
     }
 
-    private async Task ServeAsync()
+    private async Task ServeAsync(ECDsa? key = null)
     {
-        var request = new CertificateRequest("CN=worker", _key, HashAlgorithmName.SHA256);
+        var request = new CertificateRequest("CN=worker", key ?? _key, HashAlgorithmName.SHA256);
         X509Certificate2 certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
         _servers.Add(await WorkerServer.StartAsync(
             _endpoint, _tenants, certificate, new IPEndPoint(IPAddress.Loopback, 0), new ServingLimits(), cancellationToken: TestContext.Current.CancellationToken));
     }
 
-    private GrpcLink Link(int port) => new(new PairingLink("127.0.0.1", port, SHA256.HashData(_key.ExportSubjectPublicKeyInfo()), s_token));
+    private GrpcLink Link(int port, ECDsa? key = null) => new(new PairingLink("127.0.0.1", port, SHA256.HashData((key ?? _key).ExportSubjectPublicKeyInfo()), s_token));
 
     private Task<RemoteMiddle> OpenAsync(ILink[] links, Action<SessionEvent>? onEvent) => RemoteMiddle.OpenAsync(
         new WorkerRoster(links, _ => { }),
