@@ -31,7 +31,7 @@ public sealed class HostileWorkerTests
         { "the same answer for ever", "repeats answers" },
         { "taken back for ever", "again and again" },
         { "busy for ever", "had no room" },
-        { "gone for ever", "again and again" },
+        { "gone for ever", "could not be continued" },
         { "silence", "silent" },
         { "applied what was never sent", "are possible" },
     };
@@ -79,7 +79,11 @@ public sealed class HostileWorkerTests
     {
         RowsFrame honest = ScriptedWorker.Honest(step);
         byte[] notFinite = new byte[honest.Payload.Length];
-        BitConverter.GetBytes(float.NaN).CopyTo(notFinite, 12);
+        if (notFinite.Length > 0)
+        {
+            BitConverter.GetBytes(float.NaN).CopyTo(notFinite, 12);
+        }
+
         return lie switch
         {
             "too few rows" => [honest with { RowIds = honest.RowIds[..1], Payload = honest.Payload[..16] }],
