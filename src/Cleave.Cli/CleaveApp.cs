@@ -15,6 +15,8 @@ internal static class CleaveApp
         new DemoCommand(),
         new RunCommand(),
         new ChatCommand(interrupts),
+        new PullCommand(),
+        new ModelsCommand(),
         new InspectCommand(),
         new DevicesCommand(),
         new VerifyCommand(),

@@ -41,7 +41,7 @@ public static partial class MiddleExport
         switch (source)
         {
             case GgufModel gguf:
-                Prepare(gguf, range).Write(path, progress, cancellationToken);
+                Prepare(gguf.Metadata, gguf.Tensors.Values, gguf.Config.Architecture, gguf.Config.VocabularySize, range).Write(path, progress, cancellationToken);
                 break;
             case HfModel checkpoint:
                 HfMiddle.Write(checkpoint, range, path, progress, cancellationToken);
@@ -51,27 +51,28 @@ public static partial class MiddleExport
         }
     }
 
-    private static GgufWriter Prepare(GgufModel source, LayerRange range)
+    /// <summary>The middle-only file of a GGUF header.</summary>
+    internal static GgufWriter Prepare(GgufMetadata metadata, IEnumerable<StoredTensor> tensors, string architecture, int vocabularySize, LayerRange range)
     {
         var writer = new GgufWriter();
-        string own = source.Config.Architecture + ".";
-        foreach (string key in source.Metadata.Keys)
+        string own = architecture + ".";
+        foreach (string key in metadata.Keys)
         {
             // An allow-list: a worker's file names the model and its sizes, and nothing that touches text.
             if ((key.StartsWith("general.", StringComparison.Ordinal) && key != "general.alignment") || key.StartsWith(own, StringComparison.Ordinal))
             {
-                writer.Copy(source.Metadata, key);
+                writer.Copy(metadata, key);
             }
         }
 
-        if (!source.Metadata.Contains(own + "vocab_size"))
+        if (!metadata.Contains(own + "vocab_size"))
         {
-            writer.Add(own + "vocab_size", (uint)source.Config.VocabularySize);
+            writer.Add(own + "vocab_size", (uint)vocabularySize);
         }
 
         writer.Add(GgufModel.LayersStartKey, (uint)range.Start);
         writer.Add(GgufModel.LayersEndKey, (uint)range.End);
-        foreach (StoredTensor tensor in source.Tensors.Values)
+        foreach (StoredTensor tensor in tensors)
         {
             if (Belongs(tensor.Name, range))
             {

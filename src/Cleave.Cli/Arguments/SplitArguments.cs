@@ -31,7 +31,7 @@ internal sealed class SplitArguments
             + "A part given twice by different workers survives the loss of one",
     };
 
-    private readonly Option<FileInfo> _draft = new("--draft") { HelpName = "FILE", Description = "A small model with the same vocabulary that guesses ahead on this side (default: the bundled one for the bundled model)" };
+    private readonly Option<string> _draft = new("--draft") { HelpName = "MODEL", Description = "A small model with the same vocabulary that guesses ahead on this side (default: the bundled one for the bundled model)" };
     private readonly Option<FileInfo[]> _workerFile = new("--worker-file") { HelpName = "FILE", Description = "Read a pairing link from a file, which keeps it off the command line; may be repeated" };
     private readonly Option<WanOptions> _wan = new("--wan")
     {
@@ -84,7 +84,7 @@ internal sealed class SplitArguments
         return new SplitSettings
         {
             ModelPath = _model.Path(parsed),
-            DraftPath = parsed.GetValue(_draft)?.FullName,
+            DraftPath = parsed.GetValue(_draft),
             Weights = parsed.GetValue(_weights),
             Devices = _devices.Read(parsed),
             Cut = local ? null : _cut.Read(parsed),

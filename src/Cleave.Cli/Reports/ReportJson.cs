@@ -12,6 +12,7 @@ namespace Cleave.Cli.Reports;
 [JsonSerializable(typeof(InspectReport))]
 [JsonSerializable(typeof(IReadOnlyList<DeviceReport>))]
 [JsonSerializable(typeof(VerifyReport))]
+[JsonSerializable(typeof(ModelReport[]))]
 [JsonSerializable(typeof(BenchReport))]
 [JsonSerializable(typeof(PlanReport))]
 [JsonSerializable(typeof(JsonStep))]

@@ -15,6 +15,9 @@ internal static class BundledModels
         $"the bundled model {DemoFile} was found neither beside the program ({AppContext.BaseDirectory}) nor in a models/ folder above it",
         "give a model with --model FILE.gguf");
 
+    /// <summary>True for the name of a bundled file that is there.</summary>
+    public static bool IsOne(string file) => file is DemoFile or DraftFile && Find(file) is not null;
+
     /// <summary>Path of a bundled file, or null.</summary>
     public static string? Find(string file)
     {

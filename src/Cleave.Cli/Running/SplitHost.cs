@@ -154,7 +154,7 @@ internal sealed class SplitHost : IAsyncDisposable
         var backend = new GatewayBackend
         {
             Model = Model,
-            ModelName = Path.GetFileNameWithoutExtension(_settings.ModelPath),
+            ModelName = Directory.Exists(_settings.ModelPath) ? Model.Config.Name : Path.GetFileNameWithoutExtension(_settings.ModelPath),
             Decoder = decoder,
             ContextTokens = _sessionTokens - DraftRows,
             MaxConversations = _settings.Sessions,

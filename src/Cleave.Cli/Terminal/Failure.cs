@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using Cleave.Compute.Gpu;
 using Cleave.Inference;
 using Cleave.Models;
+using Cleave.Models.Hub;
 using Cleave.Protocol;
 using Cleave.Tokenization;
 using Cleave.Tokenization.ChatTemplates;
@@ -25,7 +26,7 @@ internal static class Failure
             case WireException wire:
                 Say(wire.Message, Remedy(wire.Error));
                 return ExitCode.Failed;
-            case ModelFormatException or TokenizerFormatException or ChatTemplateException or InferenceException or DeviceUnavailableException or GpuMemoryException or FormatException or IOException
+            case ModelFormatException or HubException or TokenizerFormatException or ChatTemplateException or InferenceException or DeviceUnavailableException or GpuMemoryException or FormatException or IOException
                 or UnauthorizedAccessException or SocketException:
                 Say(exception.Message, null);
                 return ExitCode.Failed;

@@ -12,6 +12,12 @@ internal struct GgufCursor(MappedFile file, long offset)
     /// <summary>Next byte to be read.</summary>
     public long Offset { get; private set; } = offset;
 
+    /// <summary>
+    /// Fewest bytes the header must have after the thing being read. A header that arrives in parts is asked for by it: as much as is
+    /// certain and never a byte past the end, where the embedding may lie.
+    /// </summary>
+    public long Floor { get; set; }
+
     public readonly long Remaining => file.Length - Offset;
 
     public byte ReadByte(string what) => Take(1, what)[0];
@@ -74,5 +80,7 @@ internal struct GgufCursor(MappedFile file, long offset)
         {
             throw Fail($"the file ends inside {what}: {bytes} bytes wanted, {Remaining} left; it is truncated or damaged");
         }
+
+        file.Require(Offset + bytes, Floor);
     }
 }

@@ -179,7 +179,7 @@ internal sealed class GgufFields(GgufHeader header, string architecture)
     }
 
     // Older files leave the size to the embedding; a middle-only file has no embedding and states it.
-    private int Vocabulary()
+    public int Vocabulary()
     {
         const int max = 1 << 22;
         if (Metadata.Contains(Key("vocab_size")))

@@ -19,6 +19,10 @@ internal sealed class GgufHeader
     private const int MaxDimensions = 4;
     private const long MaxAlignment = 1 << 20;
 
+    // The smallest tensor entry: an empty name, one dimension, type and offset. The smallest pair: an empty key and one byte.
+    private const int TensorBytes = 8 + 4 + 8 + 4 + 8;
+    private const int PairBytes = 8 + 4 + 1;
+
     private GgufHeader(GgufMetadata metadata, Dictionary<string, StoredTensor> tensors)
     {
         Metadata = metadata;
@@ -47,24 +51,24 @@ internal sealed class GgufHeader
             throw new ModelFormatException($"{file.Path}: GGUF version {version}; versions 2 and 3 (little-endian) are supported: {remedy}");
         }
 
-        // The smallest tensor entry: an empty name, no dimensions, type and offset. The smallest pair: an empty key and one byte.
-        long tensorCount = cursor.ReadCount(8 + 4 + 4 + 8, "tensor count");
-        long metadataCount = cursor.ReadCount(8 + 4 + 1, "metadata count");
+        long tensorCount = cursor.ReadCount(TensorBytes, "tensor count");
+        long metadataCount = cursor.ReadCount(PairBytes, "metadata count");
         if (tensorCount > MaxTensors || metadataCount > MaxMetadataKeys)
         {
             throw cursor.Fail($"{tensorCount} tensors and {metadataCount} metadata keys; at most {MaxTensors} and {MaxMetadataKeys} are accepted");
         }
 
-        GgufMetadata metadata = ReadMetadata(file, ref cursor, metadataCount);
+        GgufMetadata metadata = ReadMetadata(file, ref cursor, metadataCount, tensorCount * TensorBytes);
         Dictionary<string, StoredTensor> tensors = ReadTensors(file, ref cursor, tensorCount, metadata);
         return new GgufHeader(metadata, tensors);
     }
 
-    private static GgufMetadata ReadMetadata(MappedFile file, ref GgufCursor cursor, long count)
+    private static GgufMetadata ReadMetadata(MappedFile file, ref GgufCursor cursor, long count, long floor)
     {
         var entries = new Dictionary<string, GgufMetadata.Entry>(StringComparer.Ordinal);
         for (long i = 0; i < count; i++)
         {
+            cursor.Floor = floor + ((count - i - 1) * PairBytes);
             string key = cursor.ReadString(MaxKeyBytes, $"metadata key {i}");
             GgufValueType type = ReadType(ref cursor, key);
             long rawOffset = cursor.Offset;
@@ -114,8 +118,10 @@ internal sealed class GgufHeader
         else if (elementType == GgufValueType.String)
         {
             string what = $"an element of '{key}'";
+            long floor = cursor.Floor;
             for (long i = 0; i < elements; i++)
             {
+                cursor.Floor = floor + ((elements - i - 1) * sizeof(long));
                 cursor.SkipString(what);
             }
         }
@@ -136,6 +142,7 @@ internal sealed class GgufHeader
         var infos = new List<(string Name, ElementType Type, long[] Shape, ulong Offset, long Bytes)>();
         for (long i = 0; i < count; i++)
         {
+            cursor.Floor = (count - i - 1) * TensorBytes;
             string name = cursor.ReadString(MaxTensorNameBytes, $"name of tensor {i}");
             uint dimensions = cursor.ReadUInt32($"dimension count of tensor '{name}'");
             if (dimensions is 0 or > MaxDimensions)

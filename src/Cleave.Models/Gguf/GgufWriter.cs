@@ -16,6 +16,7 @@ internal sealed class GgufWriter
 
     private readonly List<byte[]> _metadata = [];
     private readonly List<(string Name, ElementType Type, long[] Shape, long ByteLength, Slice Read)> _tensors = [];
+    private readonly List<StoredTensor> _stored = [];
 
     private delegate ReadOnlySpan<byte> Slice(long offset, int length);
 
@@ -37,8 +38,11 @@ internal sealed class GgufWriter
 
     public void Add(string key, float value) => Add(key, GgufValueType.Float32, BitConverter.GetBytes(value));
 
-    public void Add(StoredTensor tensor) => _tensors.Add(
-        (tensor.Name, tensor.Type, tensor.Shape, tensor.ByteLength, (offset, length) => tensor.File.Bytes(tensor.Offset + offset, length)));
+    public void Add(StoredTensor tensor)
+    {
+        _stored.Add(tensor);
+        _tensors.Add((tensor.Name, tensor.Type, tensor.Shape, tensor.ByteLength, (offset, length) => tensor.File.Bytes(tensor.Offset + offset, length)));
+    }
 
     /// <summary>A tensor from memory; shape outermost first.</summary>
     public void Add(string name, ElementType type, long[] shape, byte[] data) =>
@@ -67,6 +71,14 @@ internal sealed class GgufWriter
             // Gone already when the move succeeded.
             File.Delete(temporary);
         }
+    }
+
+    /// <summary>What <see cref="Write"/> writes, for somebody who has the tensors' bytes elsewhere: the header, and after each tensor its padding.</summary>
+    public (byte[] Header, IReadOnlyList<(StoredTensor Tensor, int Padding)> Tensors) Plan()
+    {
+        using var header = new MemoryStream();
+        WriteHeader(header);
+        return (header.ToArray(), [.. _stored.Select(static tensor => (tensor, (int)(Aligned(tensor.ByteLength) - tensor.ByteLength)))]);
     }
 
     private static byte[] Text(string value)

@@ -105,7 +105,7 @@ internal sealed class HfConfig
         return new ModelConfig
         {
             Architecture = ModelType,
-            Name = Text("_name_or_path") is { Length: > 0 } name_ ? name_ : System.IO.Path.GetFileName(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(Path)))!,
+            Name = Text("_name_or_path") is { Length: > 0 } name_ ? name_ : DirectoryName(),
             Layers = Int("num_hidden_layers", 1, 1 << 12),
             HiddenSize = hidden,
             Heads = heads,
@@ -146,6 +146,21 @@ internal sealed class HfConfig
     {
         string raw = value.GetRawText();
         return new ModelFormatException($"{Path}: '{name}' is {(raw.Length > 200 ? raw[..200] + "..." : raw)}; {expected}");
+    }
+
+    // A folder of the hub's cache is named for a commit; the model's name is further up.
+    private string DirectoryName()
+    {
+        DirectoryInfo directory = new FileInfo(System.IO.Path.GetFullPath(Path)).Directory!;
+        for (DirectoryInfo? at = directory.Parent; at is not null; at = at.Parent)
+        {
+            if (at.Name.StartsWith("models--", StringComparison.Ordinal))
+            {
+                return at.Name.Split("--")[^1];
+            }
+        }
+
+        return directory.Name;
     }
 
     private Activation ReadActivation()

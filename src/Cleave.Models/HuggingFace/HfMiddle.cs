@@ -30,25 +30,33 @@ internal static class HfMiddle
         }
     }
 
-    private static List<StoredTensor> Tensors(HfModel source, LayerRange range)
+    /// <summary>Names a family's files may use for the tensors of some layers.</summary>
+    public static HashSet<string> TensorNames(ModelConfig config, TensorLayout layout, LayerRange range)
     {
         var names = new HashSet<string>(StringComparer.Ordinal);
-        foreach ((LayerTensor role, TensorPart part) in source.Layout.Layer)
+        foreach ((LayerTensor role, TensorPart part) in layout.Layer)
         {
-            bool perExpert = source.Config.Experts > 0 && TensorShapes.IsExpertRole(role) && !part.Stacked;
+            bool perExpert = config.Experts > 0 && TensorShapes.IsExpertRole(role) && !part.Stacked;
             for (int layer = range.Start; layer < range.End; layer++)
             {
-                for (int expert = 0; expert < (perExpert ? source.Config.Experts : 1); expert++)
+                for (int expert = 0; expert < (perExpert ? config.Experts : 1); expert++)
                 {
                     names.Add(part.Name(layer, expert));
                 }
             }
         }
 
+        return names;
+    }
+
+    private static List<StoredTensor> Tensors(HfModel source, LayerRange range)
+    {
+        HashSet<string> names = TensorNames(source.Config, source.Layout, range);
         return [.. source.Tensors.Values.Where(tensor => names.Contains(tensor.Name))];
     }
 
-    private static void WriteConfig(string from, string to, LayerRange range)
+    /// <summary>Copies config.json and states the layers.</summary>
+    public static void WriteConfig(string from, string to, LayerRange range)
     {
         using FileStream stream = File.Create(to);
         using var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true });

@@ -14,7 +14,7 @@ public sealed class HfModel : IModelSource
     internal const string ConfigName = "config.json";
     internal const string WeightsName = "model.safetensors";
 
-    private const string IndexName = "model.safetensors.index.json";
+    internal const string IndexName = "model.safetensors.index.json";
     private const int MaxIndexBytes = 64 << 20;
 
     private readonly MappedModel _model;
@@ -85,6 +85,26 @@ public sealed class HfModel : IModelSource
             throw new ModelFormatException($"{directory}: has neither {WeightsName} nor {IndexName}; only safetensors checkpoints are supported");
         }
 
+        Dictionary<string, string> shardOf = ReadIndex(index);
+        foreach (string shard in shardOf.Values.Distinct(StringComparer.Ordinal))
+        {
+            Safetensors.Read(System.IO.Path.Combine(directory, shard), tensors, layout.Ignores);
+        }
+
+        foreach ((string name, string shard) in shardOf)
+        {
+            if (!layout.Ignores(name) && (!tensors.TryGetValue(name, out StoredTensor? tensor) || System.IO.Path.GetFileName(tensor.File.Path) != shard))
+            {
+                throw new ModelFormatException($"{index}: tensor '{name}' is not in '{shard}', where the index has it");
+            }
+        }
+
+        return tensors;
+    }
+
+    /// <summary>The file of each tensor by an index, in its order.</summary>
+    internal static Dictionary<string, string> ReadIndex(string index)
+    {
         JsonElement root = JsonFile.Read(index, MaxIndexBytes);
         if (!root.TryGetProperty("weight_map", out JsonElement map) || map.ValueKind != JsonValueKind.Object)
         {
@@ -99,19 +119,9 @@ public sealed class HfModel : IModelSource
             {
                 throw new ModelFormatException($"{index}: '{shard}' is no file name");
             }
-
-            Safetensors.Read(System.IO.Path.Combine(directory, shard), tensors, layout.Ignores);
         }
 
-        foreach ((string name, string shard) in shardOf)
-        {
-            if (!layout.Ignores(name) && (!tensors.TryGetValue(name, out StoredTensor? tensor) || System.IO.Path.GetFileName(tensor.File.Path) != shard))
-            {
-                throw new ModelFormatException($"{index}: tensor '{name}' is not in '{shard}', where the index has it");
-            }
-        }
-
-        return tensors;
+        return shardOf;
     }
 
     private static LayerRange ReadLayers(HfConfig file, ModelConfig config)

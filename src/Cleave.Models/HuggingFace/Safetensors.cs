@@ -19,9 +19,14 @@ internal static class Safetensors
     /// <param name="tensors">By name.</param>
     /// <param name="skipsType">True for a tensor that may be of an unsupported type, for nothing reads it; it is left out.</param>
     /// <exception cref="ModelFormatException">Truncated, overlapping, or a name that is in the table already.</exception>
-    public static void Read(string path, Dictionary<string, StoredTensor> tensors, Func<string, bool>? skipsType = null)
+    public static void Read(string path, Dictionary<string, StoredTensor> tensors, Func<string, bool>? skipsType = null) =>
+        Read(MappedFile.Open(path), tensors, skipsType);
+
+    /// <inheritdoc cref="Read(string, Dictionary{string, StoredTensor}, Func{string, bool})"/>
+    public static void Read(MappedFile file, Dictionary<string, StoredTensor> tensors, Func<string, bool>? skipsType = null)
     {
-        foreach (Entry entry in Entries(path))
+        string path = file.Path;
+        foreach (Entry entry in Entries(file))
         {
             ElementType? type = entry.Type switch
             {
@@ -50,9 +55,12 @@ internal static class Safetensors
 
     /// <summary>All tensors of a file, whatever their type.</summary>
     /// <exception cref="ModelFormatException">Truncated, overlapping, or of a type the format does not define.</exception>
-    public static List<Entry> Entries(string path)
+    public static List<Entry> Entries(string path) => Entries(MappedFile.Open(path));
+
+    /// <inheritdoc cref="Entries(string)"/>
+    public static List<Entry> Entries(MappedFile file)
     {
-        MappedFile file = MappedFile.Open(path);
+        string path = file.Path;
         if (file.Length < 8)
         {
             throw new ModelFormatException($"{path}: {file.Length} bytes are no safetensors file; it is truncated");

@@ -12,11 +12,7 @@ internal static class SafetensorsWriter
     public static void Write(string path, IReadOnlyList<StoredTensor> tensors, IProgress<long>? progress, CancellationToken cancellationToken)
     {
         using FileStream stream = new(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20);
-        byte[] header = Header(tensors);
-        Span<byte> length = stackalloc byte[8];
-        BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
-        stream.Write(length);
-        stream.Write(header);
+        stream.Write(Prefix(tensors));
         long written = 0;
         foreach (StoredTensor tensor in tensors)
         {
@@ -31,6 +27,15 @@ internal static class SafetensorsWriter
         }
 
         stream.Flush(flushToDisk: true);
+    }
+
+    /// <summary>All that comes before the tensors' bytes, which follow one upon another.</summary>
+    public static byte[] Prefix(IReadOnlyList<StoredTensor> tensors)
+    {
+        byte[] header = Header(tensors);
+        byte[] length = new byte[8];
+        BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
+        return [.. length, .. header];
     }
 
     private static byte[] Header(IReadOnlyList<StoredTensor> tensors)

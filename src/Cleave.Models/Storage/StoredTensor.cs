@@ -27,7 +27,7 @@ internal sealed record StoredTensor(string Name, ElementType Type, long[] Shape,
     }
 
     /// <summary>The whole tensor.</summary>
-    public unsafe TensorData Map() => new(Name, Type, Shape, File.Pointer + Offset, ByteLength, File);
+    public unsafe TensorData Map() => new(Name, Type, Shape, File.At(Offset, ByteLength), ByteLength, File);
 
     /// <summary>"[96, 16]", outermost first.</summary>
     public static string Format(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";

@@ -27,7 +27,7 @@ internal sealed class LoadedWorker : IDisposable
     /// <exception cref="GpuMemoryException">It has too little memory; the message says what would fit.</exception>
     public static LoadedWorker Load(ServeOptions options, Action<string> say)
     {
-        IModelSource source = ModelSource.Open(options.Model.FullName, options.Weights);
+        IModelSource source = ModelSource.Open(options.Model, options.Weights);
         IComputeDevice? device = null;
         try
         {

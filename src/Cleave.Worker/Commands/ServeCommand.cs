@@ -3,6 +3,7 @@ using System.Net;
 using Cleave.Compute;
 using Cleave.Compute.Gpu;
 using Cleave.Models;
+using Cleave.Models.Hub;
 using Cleave.Protocol.Pairing;
 
 namespace Cleave.Worker.Commands;
@@ -14,7 +15,22 @@ internal static class ServeCommand
 
     public static void AddTo(RootCommand root)
     {
-        var model = new Option<FileInfo?>("--model") { Description = "GGUF file or directory of a Hugging Face checkpoint; a middle-only export is enough" };
+        var model = new Option<string?>("--model") { Description = "GGUF file, directory of a Hugging Face checkpoint, or OWNER/NAME[:file] from the hub's cache; a middle-only export is enough" };
+        var pull = new Option<HubName?>("--pull")
+        {
+            Description = "OWNER/NAME[:file]: fetch from a hub the layers of --layers, and nothing else of the model, and serve them",
+            CustomParser = result =>
+            {
+                if (HubName.TryParse(result.Tokens[0].Value, out HubName? name))
+                {
+                    return name;
+                }
+
+                result.AddError($"'{result.Tokens[0].Value}' names no model of a hub: write OWNER/NAME or OWNER/NAME:file.");
+                return null;
+            },
+        };
+        var revision = new Option<string>("--revision") { Description = "Branch, tag or commit to --pull", DefaultValueFactory = _ => "main" };
         var layers = new Option<LayerRange?>("--layers")
         {
             Description = "Layers to run, a up to but not including b: a..b (default: all in the file)",
@@ -105,23 +121,27 @@ internal static class ServeCommand
         Option<int> rows = Positive("--max-rows", "Rows per step and per forward pass", new ServingLimits().MaxRowsPerStep, most: 65_536);
         var verbose = new Option<bool>("--verbose") { Description = "Log what happens to sessions and connections, on standard error" };
         var jsonLog = new Option<bool>("--json-log") { Description = "The same as --verbose, as one JSON object a line: every event names its session and tenant" };
-        foreach (Option option in (Option[])[model, layers, weights, listen, advertise, kvTokens, threads, device, kvType, keyDirectory, linkFile, ephemeral, newToken, exitWithParent, child, idle, sessions, rows, verbose, jsonLog])
+        foreach (Option option in (Option[])[model, pull, revision, layers, weights, listen, advertise, kvTokens, threads, device, kvType, keyDirectory, linkFile, ephemeral, newToken, exitWithParent, child, idle, sessions, rows, verbose, jsonLog])
         {
             root.Options.Add(option);
         }
 
         root.SetAction((parsed, cancellationToken) =>
         {
-            if (parsed.GetValue(model) is not { } file)
+            string? file = parsed.GetValue(model);
+            HubName? hub = parsed.GetValue(pull);
+            if (string.IsNullOrEmpty(file) == (hub is null) || (hub is not null && parsed.GetValue(layers) is null))
             {
-                Console.Error.WriteLine("--model FILE is needed. See --help.");
+                Console.Error.WriteLine("--model FILE, or --pull OWNER/NAME with --layers a..b, is needed. See --help.");
                 return Task.FromResult(1);
             }
 
             return WorkerHost.RunAsync(
                 new ServeOptions
                 {
-                    Model = file,
+                    Model = file ?? "",
+                    Pull = hub,
+                    Revision = parsed.GetValue(revision)!,
                     Layers = parsed.GetValue(layers),
                     Weights = parsed.GetValue(weights),
                     Listen = parsed.GetValue(listen)!,

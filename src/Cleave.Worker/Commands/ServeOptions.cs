@@ -1,6 +1,7 @@
 using System.Net;
 using Cleave.Compute;
 using Cleave.Models;
+using Cleave.Models.Hub;
 using Cleave.Protocol.Pairing;
 
 namespace Cleave.Worker.Commands;
@@ -8,7 +9,14 @@ namespace Cleave.Worker.Commands;
 /// <summary>What the command line asked of a worker, checked.</summary>
 internal sealed record ServeOptions
 {
-    public required FileInfo Model { get; init; }
+    /// <summary>File, directory or name in the cache; not used when <see cref="Pull"/> is set.</summary>
+    public required string Model { get; init; }
+
+    /// <summary>The model to fetch <see cref="Layers"/> of, or null.</summary>
+    public HubName? Pull { get; init; }
+
+    /// <summary>Revision of <see cref="Pull"/>.</summary>
+    public string Revision { get; init; } = "main";
 
     public LayerRange? Layers { get; init; }
 

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using Cleave.Compute.Gpu;
 using Cleave.Models;
+using Cleave.Models.Hub;
 using Cleave.Protocol.Pairing;
 using Cleave.Worker.Hosting;
 using Cleave.Worker.Scheduling;
@@ -39,7 +40,7 @@ internal static class WorkerHost
         {
             return 0;
         }
-        catch (Exception e) when (e is ModelFormatException or DeviceUnavailableException or GpuMemoryException or InvalidDataException or IOException or UnauthorizedAccessException or NotSupportedException or SocketException or CryptographicException)
+        catch (Exception e) when (e is ModelFormatException or HubException or DeviceUnavailableException or GpuMemoryException or InvalidDataException or IOException or UnauthorizedAccessException or NotSupportedException or SocketException or CryptographicException)
         {
             await Console.Error.WriteLineAsync(e is IOException && e.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException
                 ? $"{options.Listen} is in use: give another port with --listen, or 0 for a free one."
@@ -66,6 +67,11 @@ internal static class WorkerHost
         await using IAsyncDisposable? watch = file is null ? null : new TenantWatch(file, tenants, TimeProvider.System, logging.CreateLogger("Cleave.Worker"));
 
         // 2. Layers.
+        if (options.Pull is { } name)
+        {
+            options = options with { Model = await LayerFetch.RunAsync(name, options.Layers!.Value, options.Revision, stop).ConfigureAwait(false) };
+        }
+
         using LoadedWorker loaded = await Task.Run(() => LoadedWorker.Load(options, Console.Error.WriteLine), stop).WaitAsync(stop).ConfigureAwait(false);
         WorkerModel model = loaded.Model;
         if (model.Notice is { } notice)
