@@ -63,6 +63,9 @@ public sealed class CommandTests
     [InlineData(1, "run", "--prompt", "x", "--worker-file", "missing.link")]
     [InlineData(1, "run", "--prompt-file", "missing.txt", "--local")]
     [InlineData(1, "inspect", "--model", ".")]
+    [InlineData(1, "inspect", "--model", "")]
+    [InlineData(1, "inspect", "--model", "no-such-owner/no-such-model")]
+    [InlineData(2, "pull", "../..")]
     public async Task AMistakeIsNamedInALineAndShowsNoStack(int exitCode, params string[] arguments)
     {
         CliResult result = (await Cli.RunAsync(arguments)).Expect(exitCode);
@@ -77,7 +80,7 @@ public sealed class CommandTests
     public async Task HelpTeachesEveryCommandWithExamples()
     {
         CliResult root = (await Cli.RunAsync("--help")).Expect(0);
-        foreach (string command in (string[])["demo", "run", "chat", "wan", "export", "inspect", "tokenize"])
+        foreach (string command in (string[])["demo", "run", "chat", "wan", "export", "inspect", "tokenize", "pull", "models", "verify"])
         {
             Assert.Contains($"  {command} ", root.Output, StringComparison.Ordinal);
             CliResult help = (await Cli.RunAsync(command, "--help")).Expect(0);

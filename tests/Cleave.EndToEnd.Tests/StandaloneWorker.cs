@@ -6,11 +6,13 @@ namespace Cleave.EndToEnd.Tests;
 internal sealed class StandaloneWorker : IDisposable
 {
     private readonly string[] _what;
+    private readonly IReadOnlyDictionary<string, string?>? _environment;
     private Cli _process;
     private readonly string _folder;
 
-    private StandaloneWorker(Cli process, string folder, string[] what)
+    private StandaloneWorker(Cli process, string folder, string[] what, IReadOnlyDictionary<string, string?>? environment)
     {
+        _environment = environment;
         _process = process;
         _folder = folder;
         _what = what;
@@ -21,11 +23,13 @@ internal sealed class StandaloneWorker : IDisposable
     public PairingLink Link => PairingLink.Parse(File.ReadAllText(LinkFile).Trim());
 
     /// <summary>Starts one and waits for its link.</summary>
-    public static async Task<StandaloneWorker> StartAsync(string model, string layers)
+    public static Task<StandaloneWorker> StartAsync(string model, string layers) => StartAsync(["--model", model, "--layers", layers]);
+
+    /// <summary>Starts one with arguments that say what it serves.</summary>
+    public static async Task<StandaloneWorker> StartAsync(string[] serves, IReadOnlyDictionary<string, string?>? environment = null)
     {
         string folder = Directory.CreateTempSubdirectory("cleave-test-").FullName;
-        string[] what = ["--model", model, "--layers", layers];
-        var worker = new StandaloneWorker(Start(folder, what, port: 0), folder, what);
+        var worker = new StandaloneWorker(Start(folder, serves, environment, port: 0), folder, serves, environment);
         try
         {
             await worker._process.WaitForAsync("The pairing link is in");
@@ -43,7 +47,7 @@ internal sealed class StandaloneWorker : IDisposable
     {
         await _process.WaitAsync();
         _process.Dispose();
-        _process = Start(_folder, _what, Link.Port);
+        _process = Start(_folder, _what, _environment, Link.Port);
         await _process.WaitForAsync("The pairing link is in");
     }
 
@@ -56,7 +60,8 @@ internal sealed class StandaloneWorker : IDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
-    private static Cli Start(string folder, string[] what, int port) => Cli.Start(
+    private static Cli Start(string folder, string[] what, IReadOnlyDictionary<string, string?>? environment, int port) => Cli.Start(
         [.. what, "--listen", $"127.0.0.1:{port}", "--key-dir", Path.Combine(folder, "key"), "--link-file", Path.Combine(folder, "worker.link"), "--exit-with-parent"],
+        environment,
         program: Path.Combine("worker", "cleave-worker"));
 }

@@ -53,7 +53,7 @@ internal sealed record ModelReport
         try
         {
             using IModelSource model = ModelSource.Open(path);
-            InspectReport facts = InspectReport.Of(model, Cut.Default, contextTokens: 1);
+            InspectReport facts = InspectReport.Of(model, new Cut(0, 0), contextTokens: 1);
             return report with
             {
                 Family = facts.Architecture,
