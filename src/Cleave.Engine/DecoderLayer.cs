@@ -50,12 +50,13 @@ internal sealed class DecoderLayer : IDisposable
             _keyNorm = Norm(LayerTensor.KeyNorm);
         }
 
+        TensorData Matrix(LayerTensor role) => WeightCheck.Finite(source.Path, source.Layer(layer, role)!);
         _queryKeyValue = new Projection(
             device,
-            [source.Layer(layer, LayerTensor.Query)!, source.Layer(layer, LayerTensor.Key)!, source.Layer(layer, LayerTensor.Value)!],
+            [Matrix(LayerTensor.Query), Matrix(LayerTensor.Key), Matrix(LayerTensor.Value)],
             [source.Layer(layer, LayerTensor.QueryBias), source.Layer(layer, LayerTensor.KeyBias), source.Layer(layer, LayerTensor.ValueBias)]);
         _attentionOutput = new Projection(
-            device, [source.Layer(layer, LayerTensor.AttentionOutput)!], [source.Layer(layer, LayerTensor.AttentionOutputBias)]);
+            device, [Matrix(LayerTensor.AttentionOutput)], [source.Layer(layer, LayerTensor.AttentionOutputBias)]);
         _feedForward = FeedForward.Load(device, source, layer);
     }
 

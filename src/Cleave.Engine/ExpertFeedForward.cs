@@ -17,12 +17,12 @@ internal sealed class ExpertFeedForward : FeedForward
     public ExpertFeedForward(IComputeDevice device, IModelSource source, int layer)
     {
         _config = source.Config;
-        _router = new Projection(device, [source.Layer(layer, LayerTensor.Router)!], [null]);
+        _router = new Projection(device, [WeightCheck.Finite(source.Path, source.Layer(layer, LayerTensor.Router)!)], [null]);
         _experts = new DenseFeedForward[_config.Experts];
         for (int expert = 0; expert < _experts.Length; expert++)
         {
             _experts[expert] = new DenseFeedForward(
-                device, _config,
+                device, _config, source.Path,
                 source.Expert(layer, expert, LayerTensor.Gate), source.Expert(layer, expert, LayerTensor.Up), source.Expert(layer, expert, LayerTensor.Down));
         }
     }

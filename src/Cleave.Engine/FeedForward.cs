@@ -29,16 +29,20 @@ internal sealed class DenseFeedForward : FeedForward
     private readonly Projection _down;
 
     public DenseFeedForward(IComputeDevice device, IModelSource source, int layer)
-        : this(device, source.Config,
-            source.Layer(layer, LayerTensor.Gate)!, source.Layer(layer, LayerTensor.Up)!, source.Layer(layer, LayerTensor.Down)!)
+        : this(
+            device, source.Config, source.Path,
+            source.Layer(layer, LayerTensor.Gate)!, source.Layer(layer, LayerTensor.Up)!, source.Layer(layer, LayerTensor.Down)!,
+            source.Layer(layer, LayerTensor.GateBias), source.Layer(layer, LayerTensor.UpBias), source.Layer(layer, LayerTensor.DownBias))
     {
     }
 
-    public DenseFeedForward(IComputeDevice device, ModelConfig config, TensorData gate, TensorData up, TensorData down)
+    public DenseFeedForward(
+        IComputeDevice device, ModelConfig config, string path, TensorData gate, TensorData up, TensorData down,
+        TensorData? gateBias = null, TensorData? upBias = null, TensorData? downBias = null)
     {
         _config = config;
-        _gateUp = new Projection(device, [gate, up], [null, null]);
-        _down = new Projection(device, [down], [null]);
+        _gateUp = new Projection(device, [WeightCheck.Finite(path, gate), WeightCheck.Finite(path, up)], [gateBias, upBias]);
+        _down = new Projection(device, [WeightCheck.Finite(path, down)], [downBias]);
     }
 
     public override void Run(IComputeDevice device, DeviceTensor x, DeviceTensor y, int rows, LayerScratch scratch)

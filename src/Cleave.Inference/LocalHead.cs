@@ -25,7 +25,7 @@ public sealed class LocalHead : IDisposable
     {
         _device = device;
         _config = source.Config;
-        _embedding = device.LoadEmbedding(source.End(EndTensor.Embedding));
+        _embedding = device.LoadEmbedding(WeightCheck.Finite(source.Path, source.End(EndTensor.Embedding)));
         _layers = LayerStack.Load(device, source, range);
         _pool = _layers.CreatePool(kvTokens, kvType);
     }

@@ -30,7 +30,7 @@ public sealed class LocalTail : IDisposable
         _layers = LayerStack.Load(device, source, range);
         _pool = _layers.CreatePool(kvTokens, kvType);
         _finalNorm = device.LoadVector(source.End(EndTensor.FinalNorm), _config.NormWeightOffset);
-        _lmHead = device.LoadWeight([source.End(EndTensor.LmHead)]);
+        _lmHead = device.LoadWeight([WeightCheck.Finite(source.Path, source.End(EndTensor.LmHead))]);
     }
 
     /// <summary>Logits per row.</summary>

@@ -11,26 +11,37 @@ public static class TokenizerLoader
 {
     /// <summary>The tokenizer of an open model.</summary>
     /// <exception cref="ModelFormatException">The file has no tokenizer, or one of a kind that is not supported.</exception>
-    public static Tokenizer Load(IModelSource source)
+    public static Tokenizer Load(IModelSource source) => source switch
     {
-        if (source is QuantizedModel quantized)
+        QuantizedModel quantized => Load(quantized.Source),
+        HfModel checkpoint => Tokenizer.Create(TokenizerFiles.Read(checkpoint.Path)),
+        GgufModel gguf => Load(gguf.Metadata),
+        _ => throw Missing(source.Path),
+    };
+
+    /// <summary>The tokenizer of a model's files, whether or not there are weights with it that can be used.</summary>
+    /// <param name="path">A GGUF file, a checkpoint's directory, a tokenizer.json or a tokenizer.model.</param>
+    /// <exception cref="ModelFormatException">No such file, or none with a tokenizer.</exception>
+    /// <exception cref="TokenizerFormatException">A tokenizer that is malformed or not supported.</exception>
+    public static Tokenizer Open(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        if (Directory.Exists(path))
         {
-            return Load(quantized.Source);
+            return Tokenizer.Create(TokenizerFiles.Read(path));
         }
 
-        if (source is HfModel checkpoint)
-        {
-            return Tokenizer.Create(TokenizerFiles.Read(checkpoint.Path));
-        }
+        return Path.GetExtension(path) is ".json" or ".model"
+            ? Tokenizer.Create(TokenizerFiles.ReadFile(path))
+            : Load(GgufMetadata.Open(path));
+    }
 
-        if (source is not GgufModel gguf || GgufTokenizer.Read(gguf.Metadata) is not { } data)
-        {
-            throw new ModelFormatException($"{source.Path} has no tokenizer inside; a middle-only export is for workers, give the trusted side the whole model");
-        }
-
+    private static Tokenizer Load(GgufMetadata metadata)
+    {
+        GgufTokenizer data = GgufTokenizer.Read(metadata) ?? throw Missing(metadata.Path);
         return Tokenizer.Create(new TokenizerDefinition
         {
-            Source = source.Path,
+            Source = metadata.Path,
             Model = data.Model,
             PreTokenizer = data.PreTokenizer,
             Tokens = data.Tokens,
@@ -46,4 +57,7 @@ public static class TokenizerLoader
             ChatTemplate = data.ChatTemplate,
         });
     }
+
+    private static ModelFormatException Missing(string path) =>
+        new($"{path} has no tokenizer inside; a middle-only export is for workers, give the trusted side the whole model");
 }

@@ -21,4 +21,7 @@ public enum LayerTensor
     Up,
     Down,
     Router,
+    GateBias,
+    UpBias,
+    DownBias,
 }

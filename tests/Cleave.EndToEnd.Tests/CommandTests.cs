@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Text.Json;
 
 namespace Cleave.EndToEnd.Tests;
@@ -21,6 +22,27 @@ public sealed class CommandTests
         CliResult text = await Cli.RunAsync(["tokenize", "--json", "--plain"], input: "x<|end|>y");
         Assert.Equal("[93,3,94]", control.Expect(0).Output.Trim());
         Assert.DoesNotContain(3, text.Expect(0).Json.EnumerateArray().Select(static id => id.GetInt32()));
+    }
+
+    [Theory]
+    [InlineData("ggml-vocab-gpt-2.gguf")]
+    [InlineData("ggml-vocab-llama-spm.gguf")]
+    public async Task TokenizeNeedsNoWeights(string name)
+    {
+        string fixtures = Path.Combine(Cli.RepositoryRoot, "tests", "Cleave.Tokenization.Tests", "fixtures", "tokenizers");
+        string path = Path.Combine(Directory.CreateTempSubdirectory("cleave-vocabulary-").FullName, name);
+        await using (var packed = new GZipStream(File.OpenRead(Path.Combine(fixtures, name + ".gz")), CompressionMode.Decompress))
+        await using (FileStream unpacked = File.Create(path))
+        {
+            await packed.CopyToAsync(unpacked);
+        }
+
+        string[] inputs = (await File.ReadAllTextAsync(Path.Combine(fixtures, name + ".inp"))).Split("\n__ggml_vocab_test__\n");
+        string[] outputs = await File.ReadAllLinesAsync(Path.Combine(fixtures, name + ".out"));
+        int longest = Enumerable.Range(0, outputs.Length).MaxBy(i => outputs[i].Length);
+        CliResult result = await Cli.RunAsync(["tokenize", "--model", path, "--json"], input: inputs[longest]);
+        Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
+        Assert.Equal(outputs[longest].Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse), result.Expect(0).Json.EnumerateArray().Select(static id => id.GetInt32()));
     }
 
     [Fact]

@@ -3,7 +3,6 @@ using System.Text.Json;
 using Cleave.Cli.Arguments;
 using Cleave.Cli.Reports;
 using Cleave.Inference;
-using Cleave.Models;
 using Cleave.Tokenization;
 
 namespace Cleave.Cli.Commands;
@@ -31,14 +30,14 @@ internal sealed class TokenizeCommand : TaughtCommand
     public override IReadOnlyList<(string Line, string Says)> Examples =>
     [
         ("cleave tokenize --text \"Hello, world\"", "each id with its text"),
+        ("cleave tokenize --model tokenizer.json --text \"Hello\"", "a tokenizer alone: tokenizer.json, tokenizer.model, or a GGUF file of a vocabulary"),
         ("cleave tokenize --json < prompt.txt", "ids of a file as a JSON array"),
     ];
 
     private async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
     {
         string text = parsed.GetValue(_text) is { } given and not "-" ? given : await Console.In.ReadToEndAsync(cancellationToken);
-        using IModelSource source = _model.Open(parsed);
-        Tokenizer tokenizer = TokenizerLoader.Load(source);
+        Tokenizer tokenizer = TokenizerLoader.Open(_model.Path(parsed));
         int[] ids = tokenizer.Encode(text, parseSpecial: !parsed.GetValue(_plain));
         if (parsed.GetValue(_json))
         {

@@ -18,6 +18,7 @@ internal sealed class Gemma3Family : ModelFamily
 
     public override ModelConfig Configure(HfConfig file)
     {
+        file.Require("use_bidirectional_attention", "false");
         ModelConfig config = Gemma2Family.Common(file);
         int pattern = file.Int(file.Has("sliding_window_pattern") ? "sliding_window_pattern" : "_sliding_window_pattern", 1, 1 << 12, Pattern);
         return config with

@@ -11,17 +11,13 @@ internal sealed class GraniteFamily : ModelFamily
 
     public override string GgufArchitecture => "granite";
 
-    public override ModelConfig Configure(HfConfig file)
+    public override ModelConfig Configure(HfConfig file) => file.Common() with
     {
-        file.Require("mlp_bias", "false");
-        return file.Common() with
-        {
-            EmbeddingScale = (float)file.Number("embedding_multiplier", 0, 1e6, 1),
-            AttentionScale = (float)file.Number("attention_multiplier", 0, 1e6, 1),
-            ResidualScale = (float)file.Number("residual_multiplier", 0, 1e6, 1),
-            LogitScale = (float)(1 / file.Number("logits_scaling", 0, 1e6, 1)),
-        };
-    }
+        EmbeddingScale = (float)file.Number("embedding_multiplier", 0, 1e6, 1),
+        AttentionScale = (float)file.Number("attention_multiplier", 0, 1e6, 1),
+        ResidualScale = (float)file.Number("residual_multiplier", 0, 1e6, 1),
+        LogitScale = (float)(1 / file.Number("logits_scaling", 0, 1e6, 1)),
+    };
 
     public override ModelConfig Configure(GgufFields fields)
     {

@@ -14,11 +14,7 @@ internal sealed class LlamaFamily : ModelFamily
 
     public override string GgufArchitecture => "llama";
 
-    public override ModelConfig Configure(HfConfig file)
-    {
-        file.Require("mlp_bias", "false");
-        return file.Common();
-    }
+    public override ModelConfig Configure(HfConfig file) => file.Common();
 
     public override ModelConfig Configure(GgufFields fields) => fields.Common(RopeLayout.Interleaved) with
     {

@@ -34,7 +34,7 @@ internal abstract class ModelFamily
     public virtual TensorLayout Layout(HfConfig file, ModelConfig config)
     {
         bool bias = file.Flag("attention_bias");
-        return HfLayout.For(config, bias, bias);
+        return HfLayout.For(config, bias, bias, file.Flag("mlp_bias"));
     }
 
     /// <summary>The configuration a GGUF file states.</summary>

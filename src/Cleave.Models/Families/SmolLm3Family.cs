@@ -16,16 +16,18 @@ internal sealed class SmolLm3Family : ModelFamily
 
     public override ModelConfig Configure(HfConfig file)
     {
-        file.Require("mlp_bias", "false");
         ModelConfig config = file.Common(tiedByCustom: true);
         int interval = file.Int("no_rope_layer_interval", 1, 1 << 12, Interval);
         JsonElement[]? rotates = file.PerLayer("no_rope_layers", config.Layers);
+
+        // The list's name says the opposite of what it holds: 1 for a layer that rotates.
+        bool[] rotating = [.. Enumerable.Range(0, config.Layers).Select(layer =>
+            rotates is null ? (layer + 1) % interval != 0 : rotates[layer].ToString() is "1" or "True")];
         return config with
         {
-            // The list's name says the opposite of what it holds: 1 for a layer that rotates.
-            RotatesLayer = [.. Enumerable.Range(0, config.Layers).Select(layer =>
-                rotates is null ? (layer + 1) % interval != 0 : rotates[layer].ToString() is "1" or "True")],
-            Windows = Qwen2Family.Windows(file, config.Layers),
+            RotatesLayer = rotating,
+            // Where the file does not list them, the layers that do not rotate slide.
+            Windows = file.Flag("use_sliding_window") ? file.Windows(config.Layers, honourLayerTypes: true, layer => !rotating[layer]) : null,
         };
     }
 

@@ -38,6 +38,9 @@ internal static class GgufLayout
                 [LayerTensor.Gate] = FeedForward("ffn_gate", mixture),
                 [LayerTensor.Up] = FeedForward("ffn_up", mixture),
                 [LayerTensor.Down] = FeedForward("ffn_down", mixture),
+                [LayerTensor.GateBias] = Block("ffn_gate.bias") with { Optional = true },
+                [LayerTensor.UpBias] = Block("ffn_up.bias") with { Optional = true },
+                [LayerTensor.DownBias] = Block("ffn_down.bias") with { Optional = true },
                 [LayerTensor.Router] = Block("ffn_gate_inp.weight"),
             },
         };

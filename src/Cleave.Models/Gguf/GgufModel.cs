@@ -42,9 +42,13 @@ public sealed class GgufModel : IModelSource
 
     /// <summary>Maps a file and checks all of its header: types, shapes against the configuration, extents.</summary>
     /// <exception cref="ModelFormatException">Damaged, or of a version, architecture or tensor type that is not supported.</exception>
-    public static GgufModel Open(string path)
+    public static GgufModel Open(string path) => Open(MappedFile.Open(path));
+
+    /// <inheritdoc cref="Open(string)"/>
+    internal static GgufModel Open(MappedFile file)
     {
-        GgufHeader header = GgufHeader.Read(MappedFile.Open(path));
+        string path = file.Path;
+        GgufHeader header = GgufHeader.Read(file);
         string architecture = header.Metadata.String("general.architecture")
             ?? throw new ModelFormatException($"{path}: metadata lacks 'general.architecture'");
         ModelFamily family = ModelFamily.OfGguf(architecture)

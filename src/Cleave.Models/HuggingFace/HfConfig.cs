@@ -25,6 +25,10 @@ internal sealed class HfConfig
     /// <exception cref="ModelFormatException">No such file, too large, or no JSON object.</exception>
     public static HfConfig Read(string path) => new(path, JsonFile.Read(path, MaxBytes));
 
+    /// <summary>Reads its bytes.</summary>
+    /// <exception cref="ModelFormatException">No JSON object.</exception>
+    public static HfConfig Parse(string path, ReadOnlyMemory<byte> json) => new(path, JsonFile.Parse(path, json));
+
     public bool Has(string name) => Find(name) is not null;
 
     public JsonElement? Find(string name) =>

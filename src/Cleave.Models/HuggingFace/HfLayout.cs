@@ -9,7 +9,8 @@ internal static class HfLayout
     /// <param name="config">Decides which norms there are and what they are called.</param>
     /// <param name="qkvBias">True when q, k and v have biases.</param>
     /// <param name="outputBias">True when the attention's output has one.</param>
-    public static TensorLayout For(ModelConfig config, bool qkvBias = false, bool outputBias = false)
+    /// <param name="feedForwardBias">True when gate, up and down have biases.</param>
+    public static TensorLayout For(ModelConfig config, bool qkvBias = false, bool outputBias = false, bool feedForwardBias = false)
     {
         var layer = new Dictionary<LayerTensor, TensorPart>
         {
@@ -45,6 +46,13 @@ internal static class HfLayout
         if (outputBias)
         {
             layer[LayerTensor.AttentionOutputBias] = Layer("self_attn.o_proj.bias");
+        }
+
+        if (feedForwardBias)
+        {
+            layer[LayerTensor.GateBias] = Layer("mlp.gate_proj.bias");
+            layer[LayerTensor.UpBias] = Layer("mlp.up_proj.bias");
+            layer[LayerTensor.DownBias] = Layer("mlp.down_proj.bias");
         }
 
         return new TensorLayout

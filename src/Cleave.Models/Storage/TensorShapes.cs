@@ -18,16 +18,14 @@ internal static class TensorShapes
         LayerTensor.AttentionOutputBias => [config.HiddenSize],
         LayerTensor.Gate or LayerTensor.Up => [config.FeedForwardSize, config.HiddenSize],
         LayerTensor.Down => [config.HiddenSize, config.FeedForwardSize],
+        LayerTensor.GateBias or LayerTensor.UpBias => config.Experts > 0 ? null : [config.FeedForwardSize],
+        LayerTensor.DownBias => config.Experts > 0 ? null : [config.HiddenSize],
         LayerTensor.Router => config.Experts > 0 ? [config.Experts, config.HiddenSize] : null,
         _ => throw new ArgumentOutOfRangeException(nameof(role), role, "unknown layer tensor"),
     };
 
     /// <summary>True for the matrices each expert of a mixture has for itself.</summary>
     public static bool IsExpertRole(LayerTensor role) => role is LayerTensor.Gate or LayerTensor.Up or LayerTensor.Down;
-
-    /// <summary>True for the roles a layer may go without in any family.</summary>
-    public static bool IsBias(LayerTensor role) =>
-        role is LayerTensor.QueryBias or LayerTensor.KeyBias or LayerTensor.ValueBias or LayerTensor.AttentionOutputBias;
 
     private static long[]? NormShape(ModelConfig config, int columns) => config.QueryKeyNorm switch
     {

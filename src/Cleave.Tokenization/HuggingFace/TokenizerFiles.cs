@@ -22,17 +22,28 @@ public static class TokenizerFiles
         ArgumentException.ThrowIfNullOrEmpty(directory);
         string json = Path.Combine(directory, "tokenizer.json");
         string model = Path.Combine(directory, "tokenizer.model");
-        TokenizerDefinition definition = File.Exists(json) ? TokenizerJson.Read(json, ReadJson(json, MaxBytes))
-            : File.Exists(model) ? SentencePieceModel.Read(model, ReadBytes(model, MaxBytes))
+        TokenizerDefinition definition = File.Exists(json) ? ReadFile(json)
+            : File.Exists(model) ? ReadFile(model)
             : throw new TokenizerFormatException($"{directory}: has neither tokenizer.json nor tokenizer.model");
         return WithConfig(directory, definition);
     }
 
-    internal static JsonElement ReadJson(string path, int maxBytes)
+    /// <summary>The tokenizer of one file: a tokenizer.json, or else a tokenizer.model.</summary>
+    /// <exception cref="TokenizerFormatException">No such file, malformed or not supported.</exception>
+    public static TokenizerDefinition ReadFile(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return path.EndsWith(".json", StringComparison.Ordinal)
+            ? TokenizerJson.Read(path, ReadJson(path, MaxBytes))
+            : SentencePieceModel.Read(path, ReadBytes(path, MaxBytes));
+    }
+
+    internal static JsonElement ReadJson(string path, int maxBytes) => ParseJson(path, ReadBytes(path, maxBytes));
+
+    internal static JsonElement ParseJson(string path, byte[] json)
     {
         try
         {
-            byte[] json = ReadBytes(path, maxBytes);
             CheckStrings(json);
             JsonElement root = JsonDocument.Parse(json, Options).RootElement;
             return root.ValueKind == JsonValueKind.Object ? root : throw new TokenizerFormatException($"{path}: is no JSON object");

@@ -9,7 +9,7 @@ internal sealed class Checkpoint
 {
     private readonly Dictionary<string, (string Type, long[] Shape, byte[] Data)> _tensors = [];
 
-    private Checkpoint(JsonObject config) => Config = config;
+    public Checkpoint(JsonObject config) => Config = config;
 
     public JsonObject Config { get; }
 
@@ -38,6 +38,25 @@ internal sealed class Checkpoint
     public IEnumerable<string> Names => _tensors.Keys;
 
     public (string Type, long[] Shape, byte[] Data) this[string name] => _tensors[name];
+
+    public void Add(string name, string type, long[] shape, byte[] data) => _tensors[name] = (type, shape, data);
+
+    /// <summary>A tensor's numbers, or null when there is none.</summary>
+    public double[]? Numbers(string name)
+    {
+        if (!_tensors.TryGetValue(name, out (string Type, long[] Shape, byte[] Data) tensor))
+        {
+            return null;
+        }
+
+        int width = tensor.Type == "F32" ? 4 : 2;
+        return [.. Enumerable.Range(0, tensor.Data.Length / width).Select(i => tensor.Type switch
+        {
+            "F32" => BinaryPrimitives.ReadSingleLittleEndian(tensor.Data.AsSpan(4 * i)),
+            "F16" => (double)BinaryPrimitives.ReadHalfLittleEndian(tensor.Data.AsSpan(2 * i)),
+            _ => BitConverter.UInt32BitsToSingle((uint)BinaryPrimitives.ReadUInt16LittleEndian(tensor.Data.AsSpan(2 * i)) << 16),
+        })];
+    }
 
     public void Copy(string from, string to) => _tensors[to] = _tensors[from];
 
@@ -79,6 +98,13 @@ internal sealed class Checkpoint
             File.WriteAllText(Path.Combine(path, "model.safetensors.index.json"), new JsonObject { ["weight_map"] = map }.ToJsonString());
         }
 
+        return path;
+    }
+
+    /// <summary>Writes all tensors as one file.</summary>
+    public string WriteFile(string path)
+    {
+        Write(path, [.. _tensors.Keys]);
         return path;
     }
 

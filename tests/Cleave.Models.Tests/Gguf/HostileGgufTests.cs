@@ -149,7 +149,7 @@ public sealed class HostileGgufTests : IDisposable
         Refuses(Tiny(leaveOut: "token_embd.weight"), "vocabulary");
         Refuses(Tiny(leaveOut: "output_norm.weight"), "'output_norm.weight' is missing");
         Refuses(Tiny(add: "blk.1.attn_q.weight"), "'blk.1.attn_q.weight' has no place");
-        Refuses(Tiny(add: "blk.0.ffn_gate.bias"), "'blk.0.ffn_gate.bias' has no place");
+        Refuses(Tiny(add: "blk.0.ffn_gate.scale"), "'blk.0.ffn_gate.scale' has no place");
         Refuses(Tiny(add: "rope_freqs.weight"), "F32 [2] is expected");
     }
 

@@ -83,7 +83,7 @@ public sealed class HfModelTests : IDisposable
     [InlineData("rope_parameters", "{\"rope_type\":\"longrope\"}", "'longrope'")]
     [InlineData("hidden_act", "\"relu2\"", "'relu2'")]
     [InlineData("attention_bias", "true", "q_proj.bias' is missing")]
-    [InlineData("mlp_bias", "true", "mlp_bias")]
+    [InlineData("mlp_bias", "true", "mlp.gate_proj.bias")]
     [InlineData("tie_word_embeddings", "false", "lm_head.weight")]
     [InlineData("quantization_config", "{\"quant_method\":\"awq\"}", "'awq'")]
     [InlineData("cleave", "{\"layers\":[0,9]}", "cleave")]
