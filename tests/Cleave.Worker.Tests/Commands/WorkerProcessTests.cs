@@ -161,7 +161,7 @@ public sealed class WorkerProcessTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--model FILE is needed")]
+    [InlineData("--model FILE, or --pull OWNER/NAME with --layers a..b, is needed")]
     [InlineData("no such file", "--model", "nowhere.gguf", "--ephemeral")]
     [InlineData("holds layers 0..12", "--model", "DEMO", "--layers", "2..13", "--ephemeral")]
     [InlineData("is no range of layers", "--model", "DEMO", "--layers", "5")]
