@@ -28,7 +28,10 @@ internal static unsafe class KernelFingerprint
             y[i] = x[i] * 0.37f;
         }
 
-        kernels.Tile(x, Count, 1, y, 1, Count, z, Count, null, TilePart.Whole);
+        // A tile reads a whole panel, however few of its outputs are wanted.
+        using var panel = new NativeBuffer(KernelSet.PanelOutputs * (long)KernelSet.PanelStride(Count) * sizeof(float));
+        new ReadOnlySpan<float>(y, Count).CopyTo(new Span<float>(panel.Pointer, Count));
+        kernels.Tile(x, Count, 1, (float*)panel.Pointer, 1, Count, z, Count, null, TilePart.Whole);
         kernels.RmsNorm(x, y, 1e-5f, z + 16, Count - 16);
         float* silu = z + Count;
         kernels.GatedActivation(Activation.Silu, x, y, silu, Count);
