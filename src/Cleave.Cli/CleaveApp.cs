@@ -33,7 +33,9 @@ internal static class CleaveApp
     public static async Task<int> RunAsync(string[] args)
     {
         using var interrupts = new Interrupts();
-        ParseResult parsed = Root(interrupts).Parse(args);
+
+        // "@FILE" names a file that holds a pairing link, not one of further arguments.
+        ParseResult parsed = Root(interrupts).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Errors.Count > 0 && parsed.Action is ParseErrorAction)
         {
             return Failure.Usage(parsed);
