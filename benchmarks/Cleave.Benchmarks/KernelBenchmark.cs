@@ -55,14 +55,14 @@ internal static unsafe class KernelBenchmark
                     },
                     0.1) / Repeats;
                 string line = $"{type,-5} k {k,4}: unpack {unpack / k * 1e9,6:f3} ns/weight";
-                for (int rows = 1; rows <= kernels.MostDotRows(type, k); rows = rows < 4 ? rows + 1 : 2 * rows)
+                for (int rows = 1; rows <= Math.Min(8, kernels.MostDotRows(type, k)); rows = rows < 4 ? rows + 1 : 2 * rows)
                 {
                     double dot = Timing.Median(
                         () =>
                         {
                             for (int i = 0; i < Repeats; i++)
                             {
-                                kernels.Dot(type, (float*)x.Pointer, rows, data.Pointer, data.RowBytes, 8, k, (float*)y.Pointer, 64);
+                                kernels.Dot(type, (float*)x.Pointer, rows, data.Pointer, data.RowBytes, 8, k, (float*)y.Pointer, 64, null, TilePart.Whole);
                             }
                         },
                         0.1) / Repeats;

@@ -24,5 +24,13 @@ internal sealed unsafe class Matrix : IDisposable
     public static Matrix Random(Random random, ElementType type, int outputs, int inputs) =>
         new(type, outputs, inputs, StoredNumbers.Random(random, type, outputs * inputs));
 
+    /// <summary>Any bits at all, those of infinities included.</summary>
+    public static Matrix Unrestricted(Random random, ElementType type, int outputs, int inputs)
+    {
+        var bytes = new byte[type.RowBytes(outputs * inputs)];
+        random.NextBytes(bytes);
+        return new(type, outputs, inputs, bytes);
+    }
+
     public void Dispose() => NativeMemory.Free(_bytes);
 }

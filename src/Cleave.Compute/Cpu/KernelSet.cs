@@ -19,6 +19,9 @@ internal abstract unsafe class KernelSet
     /// <summary>Positions in one attention block.</summary>
     public const int BlockPositions = 64;
 
+    /// <summary>Rows from which <see cref="Dot"/> can stop along K.</summary>
+    public const int FewestSlicedRows = 5;
+
     /// <summary>
     /// Floats from one panel row to the next: a cache line more than needed, because rows a multiple of 4 KB apart would all
     /// fall on the same eight lines of the first-level cache.
@@ -31,10 +34,12 @@ internal abstract unsafe class KernelSet
     public abstract int MostDotRows(ElementType type, int k);
 
     /// <summary>
-    /// y[r, n] = x[r] · w[n] for few rows, x as <see cref="PackRows"/> leaves it; weight rows are rowBytes apart, read in their
-    /// stored type.
+    /// y[r, n] = x[r] · w[n] for one part (<see cref="PartRows"/>) of few rows, x as <see cref="PackRows"/> leaves it; weight rows are
+    /// rowBytes apart, read in their stored type. Parts of five rows and more can stop along K and go on later: carry then holds
+    /// 16 floats for each row and output (outputs rounded up to even).
     /// </summary>
-    public abstract void Dot(ElementType type, float* x, int rows, byte* weights, long rowBytes, int outputs, int k, float* y, long yStride);
+    public abstract void Dot(
+        ElementType type, float* x, int rows, byte* weights, long rowBytes, int outputs, int k, float* y, long yStride, float* carry, TilePart part);
 
     /// <summary>Rows that <see cref="Dot"/> multiplies in its next pass when so many are left: equal parts of at most eight.</summary>
     public static int PartRows(int rows)

@@ -199,7 +199,7 @@ internal static unsafe class QuantBlocks
     }
 
     /// <summary>Sub-blocks 0-3 keep six bits in one byte each; 4-7 split them into a nibble and the top bits of an earlier byte.</summary>
-    private static void ScaleAndMinimum(byte* packed, int sub, out int scale, out int minimum)
+    internal static void ScaleAndMinimum(byte* packed, int sub, out int scale, out int minimum)
     {
         if (sub < 4)
         {

@@ -9,7 +9,8 @@ internal sealed unsafe class ScalarKernels : KernelSet
 
     public override int MostDotRows(ElementType type, int k) => 0;
 
-    public override void Dot(ElementType type, float* x, int rows, byte* weights, long rowBytes, int outputs, int k, float* y, long yStride) =>
+    public override void Dot(
+        ElementType type, float* x, int rows, byte* weights, long rowBytes, int outputs, int k, float* y, long yStride, float* carry, TilePart part) =>
         throw new NotSupportedException("the scalar kernels unpack every weight");
 
     public override void Unpack(ElementType type, byte* source, float* destination, int count) =>

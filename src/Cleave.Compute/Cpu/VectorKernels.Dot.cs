@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
 namespace Cleave.Compute.Cpu;
@@ -16,65 +15,58 @@ internal sealed unsafe partial class VectorKernels<TLanes>
         return !readable || k % ReaderBlock != 0 ? 0 : TLanes.Registers >= 32 ? 16 : 1;
     }
 
-    public override void Dot(ElementType type, float* x, int rows, byte* weights, long rowBytes, int outputs, int k, float* y, long yStride)
+    public override void Dot(
+        ElementType type, float* x, int rows, byte* weights, long rowBytes, int outputs, int k, float* y, long yStride, float* carry, TilePart part)
     {
         switch (type)
         {
             case ElementType.F32:
-                Dot<F32Reader>(x, rows, weights, rowBytes, outputs, k, y, (nint)yStride);
+                Dot<F32Reader>(x, rows, weights, rowBytes, outputs, k, y, (nint)yStride, carry, part);
                 break;
             case ElementType.F16:
-                Dot<F16Reader>(x, rows, weights, rowBytes, outputs, k, y, (nint)yStride);
+                Dot<F16Reader>(x, rows, weights, rowBytes, outputs, k, y, (nint)yStride, carry, part);
                 break;
             case ElementType.BF16:
-                Dot<BF16Reader>(x, rows, weights, rowBytes, outputs, k, y, (nint)yStride);
+                Dot<BF16Reader>(x, rows, weights, rowBytes, outputs, k, y, (nint)yStride, carry, part);
                 break;
             case ElementType.Q8_0:
-                Dot<Q8Reader>(x, rows, weights, rowBytes, outputs, k, y, (nint)yStride);
+                Dot<Q8Reader>(x, rows, weights, rowBytes, outputs, k, y, (nint)yStride, carry, part);
                 break;
             default:
                 throw new NotSupportedException($"{type} has no in-place product");
         }
     }
 
-    private static void Dot<TReader>(float* x, int rows, byte* weights, long rowBytes, int outputs, nint k, float* y, nint yStride)
+    private static void Dot<TReader>(
+        float* x, int rows, byte* weights, long rowBytes, int outputs, nint k, float* y, nint yStride, float* carry, TilePart part)
         where TReader : struct, IReader
     {
-        // More than eight rows go in equal parts; the weights of an item are in the first-level cache by the second.
-        while (rows > 0)
+        switch (rows)
         {
-            int count = PartRows(rows);
-            switch (count)
-            {
-                case 1:
-                    Dot1<TReader>(x, weights, rowBytes, outputs, k, y, yStride);
-                    break;
-                case 2:
-                    Dot2<TReader>(x, weights, rowBytes, outputs, k, y, yStride);
-                    break;
-                case 3:
-                    Dot3<TReader>(x, weights, rowBytes, outputs, k, y, yStride);
-                    break;
-                case 4:
-                    Dot4<TReader>(x, weights, rowBytes, outputs, k, y, yStride);
-                    break;
-                case 5:
-                    Dot5<TReader>(x, weights, rowBytes, outputs, k, y, yStride);
-                    break;
-                case 6:
-                    Dot6<TReader>(x, weights, rowBytes, outputs, k, y, yStride);
-                    break;
-                case 7:
-                    Dot7<TReader>(x, weights, rowBytes, outputs, k, y, yStride);
-                    break;
-                default:
-                    Dot8<TReader>(x, weights, rowBytes, outputs, k, y, yStride);
-                    break;
-            }
-
-            x += count * k;
-            y += count * yStride;
-            rows -= count;
+            case 1:
+                Dot1<TReader>(x, weights, rowBytes, outputs, k, y, yStride);
+                break;
+            case 2:
+                Dot2<TReader>(x, weights, rowBytes, outputs, k, y, yStride);
+                break;
+            case 3:
+                Dot3<TReader>(x, weights, rowBytes, outputs, k, y, yStride);
+                break;
+            case 4:
+                Dot4<TReader>(x, weights, rowBytes, outputs, k, y, yStride);
+                break;
+            case 5:
+                Dot5<TReader>(x, weights, rowBytes, outputs, k, y, yStride, carry, part);
+                break;
+            case 6:
+                Dot6<TReader>(x, weights, rowBytes, outputs, k, y, yStride, carry, part);
+                break;
+            case 7:
+                Dot7<TReader>(x, weights, rowBytes, outputs, k, y, yStride, carry, part);
+                break;
+            default:
+                Dot8<TReader>(x, weights, rowBytes, outputs, k, y, yStride, carry, part);
+                break;
         }
     }
 
@@ -83,7 +75,7 @@ internal sealed unsafe partial class VectorKernels<TLanes>
         where TReader : struct, IReader
     {
         float* scales = TReader.Scales;
-        byte* next = weights + (4 * rowBytes);
+        byte* next = weights + (TReader.RowsAhead * rowBytes);
         for (int output = 0; output < outputs; output += 4)
         {
             // The last rows of a weight that is no multiple of four repeat; their sums are not stored.
@@ -127,7 +119,7 @@ internal sealed unsafe partial class VectorKernels<TLanes>
         where TReader : struct, IReader
     {
         float* scales = TReader.Scales;
-        byte* next = weights + (4 * rowBytes);
+        byte* next = weights + (TReader.RowsAhead * rowBytes);
         for (int output = 0; output < outputs; output += 4)
         {
             // The last rows of a weight that is no multiple of four repeat; their sums are not stored.
@@ -186,7 +178,7 @@ internal sealed unsafe partial class VectorKernels<TLanes>
         where TReader : struct, IReader
     {
         float* scales = TReader.Scales;
-        byte* next = weights + (4 * rowBytes);
+        byte* next = weights + (TReader.RowsAhead * rowBytes);
         for (int output = 0; output < outputs; output += 4)
         {
             // The last rows of a weight that is no multiple of four repeat; their sums are not stored.
@@ -260,7 +252,7 @@ internal sealed unsafe partial class VectorKernels<TLanes>
         where TReader : struct, IReader
     {
         float* scales = TReader.Scales;
-        byte* next = weights + (4 * rowBytes);
+        byte* next = weights + (TReader.RowsAhead * rowBytes);
         for (int output = 0; output < outputs; output += 4)
         {
             // The last rows of a weight that is no multiple of four repeat; their sums are not stored.
@@ -392,87 +384,5 @@ internal sealed unsafe partial class VectorKernels<TLanes>
         }
 
         next += rows * TReader.Bytes;
-    }
-
-    /// <summary>Reads 32 stored numbers and moves on.</summary>
-    private interface IReader
-    {
-        /// <summary>Bytes of 32 numbers.</summary>
-        static abstract int Bytes { get; }
-
-        /// <summary>What <see cref="Read"/> is given, kept in a register over a loop.</summary>
-        static virtual float* Scales => null;
-
-        static abstract void Read(ref byte* source, float* scales, out TLanes low, out TLanes high);
-    }
-
-    private readonly struct F32Reader : IReader
-    {
-        public static int Bytes => 128;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Read(ref byte* source, float* scales, out TLanes low, out TLanes high)
-        {
-            low = TLanes.Load((float*)source);
-            high = TLanes.Load((float*)source + Lanes);
-            source += Bytes;
-        }
-    }
-
-    private readonly struct F16Reader : IReader
-    {
-        public static int Bytes => 64;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Read(ref byte* source, float* scales, out TLanes low, out TLanes high)
-        {
-            low = TLanes.LoadF16((ushort*)source);
-            high = TLanes.LoadF16((ushort*)source + Lanes);
-            source += Bytes;
-        }
-    }
-
-    private readonly struct BF16Reader : IReader
-    {
-        public static int Bytes => 64;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Read(ref byte* source, float* scales, out TLanes low, out TLanes high)
-        {
-            low = TLanes.LoadBF16((ushort*)source);
-            high = TLanes.LoadBF16((ushort*)source + Lanes);
-            source += Bytes;
-        }
-    }
-
-    /// <summary>w = q · scale is exact, so the product is one of float32 numbers.</summary>
-    private readonly struct Q8Reader : IReader
-    {
-        private static readonly float* Table = CreateTable();
-
-        public static int Bytes => 34;
-
-        /// <summary>Every binary16 divided by the unit of <see cref="ILanes{TSelf}.LoadI8"/>.</summary>
-        public static float* Scales => Table;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Read(ref byte* source, float* scales, out TLanes low, out TLanes high)
-        {
-            TLanes scale = TLanes.Broadcast(scales + *(ushort*)source);
-            low = TLanes.Multiply(TLanes.LoadI8((sbyte*)source + 2), scale);
-            high = TLanes.Multiply(TLanes.LoadI8((sbyte*)source + 18), scale);
-            source += Bytes;
-        }
-
-        private static float* CreateTable()
-        {
-            float* table = (float*)NativeMemory.AlignedAlloc((ushort.MaxValue + 1) * sizeof(float), 64);
-            for (int bits = 0; bits <= ushort.MaxValue; bits++)
-            {
-                table[bits] = QuantBlocks.F16((ushort)bits) / TLanes.I8Unit;
-            }
-
-            return table;
-        }
     }
 }

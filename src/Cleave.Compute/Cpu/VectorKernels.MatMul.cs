@@ -22,6 +22,9 @@ internal sealed unsafe partial class VectorKernels<TLanes>
             case ElementType.Q8_0:
                 UnpackQ8(source, destination, count, 0);
                 break;
+            case ElementType.Q4_0 or ElementType.Q4_K or ElementType.Q5_K or ElementType.Q6_K:
+                UnpackQuants(type, source, destination, count, 0);
+                break;
             default:
                 QuantBlocks.Unpack(type, source, destination, count);
                 break;
@@ -96,6 +99,10 @@ internal sealed unsafe partial class VectorKernels<TLanes>
             if (type == ElementType.Q8_0)
             {
                 UnpackQ8(weights, panel, count, PanelOutputs * rowBytes);
+            }
+            else if (type.BlockLength() > 1)
+            {
+                UnpackQuants(type, weights, panel, count, PanelOutputs * rowBytes);
             }
             else
             {
