@@ -16,6 +16,7 @@ internal sealed class DemoModel : IDisposable
     private const int KvWidth = KvHeads * HeadDim;
 
     private readonly CpuDevice _device;
+    private readonly List<TensorData> _stored = [];
     private readonly Layer[] _layers;
     private readonly DeviceWeight _head;
     private readonly DeviceTensor _norm;
@@ -28,11 +29,8 @@ internal sealed class DemoModel : IDisposable
     {
         _device = device;
         _layers = [.. Enumerable.Range(0, Layers).Select(i => new Layer(
-            device.LoadWeight([RandomWeights.Create(type, Qkv, Width, i)]),
-            device.LoadWeight([RandomWeights.Create(type, Width, Width, i)]),
-            device.LoadWeight([RandomWeights.Create(type, 2 * FeedForward, Width, i)]),
-            device.LoadWeight([RandomWeights.Create(type, Width, FeedForward, i)])))];
-        _head = device.LoadWeight([RandomWeights.Create(type, Vocabulary, Width, 99)]);
+            Load(type, Qkv, Width, i), Load(type, Width, Width, i), Load(type, 2 * FeedForward, Width, i), Load(type, Width, FeedForward, i)))];
+        _head = Load(type, Vocabulary, Width, 99);
         _norm = device.Allocate(1, Width);
         device.Upload([.. Enumerable.Repeat(0.5f, Width)], _norm, 1);
         _rope = new RopeTable([.. Enumerable.Range(0, HeadDim / 2).Select(i => Math.Pow(10000, -2.0 * i / HeadDim))], RopeLayout.Interleaved);
@@ -80,7 +78,29 @@ internal sealed class DemoModel : IDisposable
         }
     }
 
+    /// <summary>Reads a byte of every cache line of every weight.</summary>
+    public unsafe int ReadWeights()
+    {
+        int sum = 0;
+        foreach (TensorData data in _stored)
+        {
+            for (long i = 0; i < data.ByteLength; i += 64)
+            {
+                sum += data.Pointer[i];
+            }
+        }
+
+        return sum;
+    }
+
     public void Dispose() => _arena.Dispose();
+
+    private DeviceWeight Load(ElementType type, int outputs, int inputs, int seed)
+    {
+        TensorData data = RandomWeights.Create(type, outputs, inputs, seed);
+        _stored.Add(data);
+        return _device.LoadWeight([data]);
+    }
 
     private sealed record Layer(DeviceWeight Qkv, DeviceWeight Output, DeviceWeight GateUp, DeviceWeight Down);
 

@@ -89,12 +89,13 @@ internal static class ServeCommand
                 result.AddError(e.Message);
             }
         });
-        var kvType = new Option<ElementType?>("--kv-type")
+        var kvType = new Option<ElementType?>("--kv-type", "--kv")
         {
-            Description = "How keys and values are stored: f32, f16, bf16 or q8_0 (default: f16 on a GPU, f32 on a CPU). Clients see it in the kernel fingerprint",
+            Description = "How keys and values are stored: f32, f16, bf16 or q8_0 (q8 for short; default: f16 on a GPU, f32 on a CPU). Clients see it in the kernel fingerprint",
             CustomParser = static result =>
             {
-                if (Enum.TryParse(result.Tokens[0].Value, ignoreCase: true, out ElementType type) && type is ElementType.F32 or ElementType.F16 or ElementType.BF16 or ElementType.Q8_0)
+                if (Enum.TryParse(result.Tokens[0].Value is "q8" or "Q8" ? nameof(ElementType.Q8_0) : result.Tokens[0].Value, ignoreCase: true, out ElementType type)
+                    && type is ElementType.F32 or ElementType.F16 or ElementType.BF16 or ElementType.Q8_0)
                 {
                     return type;
                 }
