@@ -38,6 +38,9 @@ internal sealed class Cli : IDisposable
 
     public TextWriter Input => _process.StandardInput;
 
+    /// <summary>What it has written to standard output so far.</summary>
+    public string Output => TextOf(_output);
+
     /// <summary>Starts it and leaves it running. Variables given as null are removed.</summary>
     public static Cli Start(IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null, string program = "cleave")
     {

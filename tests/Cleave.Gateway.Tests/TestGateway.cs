@@ -63,7 +63,7 @@ public sealed class TestGateway : IAsyncDisposable
         var device = new CpuDevice(threads: 1);
         WorkerModel workerModel = WorkerModel.Load(ModelSource.Open(DemoModel.Path), device, at.MiddleRange(model.Config.Layers), sessions * SessionTokens);
         var tenants = new TenantTable();
-        tenants.Replace([new Tenant("local", TenantTable.HashToken("token"), new TenantQuota { Sessions = sessions, Streams = 2 * sessions }, DateTimeOffset.UnixEpoch)]);
+        tenants.Replace([new Tenant("local", TenantTable.HashToken("token"), new TenantQuota { Sessions = 2 * sessions, Streams = 4 * sessions }, DateTimeOffset.UnixEpoch)]);
         var endpoint = new WorkerEndpoint(workerModel, tenants);
         var link = new LoopbackLink(endpoint);
         GatewayBackend backend = await SplitAsync(Backend(model, sessions), at, link, TimeSpan.FromSeconds(10));

@@ -16,6 +16,23 @@ public sealed class Conversation(TextGenerator generator, ConversationEvents eve
     /// <summary>Where its link tells of losses and recoveries.</summary>
     public ConversationEvents Events { get; } = events;
 
+    /// <summary>True when it holds nothing yet: it was opened ahead of a conversation.</summary>
+    internal bool IsEmpty => Generator.Session.CommittedTokens.Count == 0;
+
+    /// <summary>Tokens at its beginning that a prompt begins with too.</summary>
+    internal int SharedWith(ReadOnlySpan<int> prompt)
+    {
+        IReadOnlyList<int> committed = Generator.Session.CommittedTokens;
+        int limit = Math.Min(prompt.Length, committed.Count);
+        int length = 0;
+        while (length < limit && prompt[length] == committed[length])
+        {
+            length++;
+        }
+
+        return length;
+    }
+
     /// <summary>Ends when the session has settled; false when it was lost on the way.</summary>
     internal Task<bool> Settled { get; private set; } = Task.FromResult(true);
 

@@ -7,7 +7,7 @@ namespace Cleave.Gateway.Conversations;
 /// Sessions shared by all requests of a process. A request gets:
 /// <list type="number">
 /// <item>the idle session whose committed tokens share the longest prefix with its prompt, when most of that session or all of the prompt is in it;</item>
-/// <item>else a new session, while there is room for one;</item>
+/// <item>else one that was opened ahead and is still empty, or a new one while there is room;</item>
 /// <item>else the session idle longest, whose rows are forgotten;</item>
 /// <item>else a place in the queue, first come first served.</item>
 /// </list>
@@ -20,13 +20,15 @@ public sealed class ConversationPool : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly TimeSpan _idleLimit;
     private readonly List<(Conversation Conversation, long Since)> _idle = []; // longest idle first
-    private readonly LinkedList<Waiter> _waiters = new();
+    private readonly LinkedList<WaitingRequest> _waiters = new();
     private readonly int _maxWaiting;
     private readonly ITimer? _sweep;
     private readonly int _maxCapacity;
+    private readonly CancellationTokenSource _closing = new();
     private int _capacity;
     private int _count;
     private double? _rttMs;
+    private bool _openingAhead;
     private bool _disposed;
 
     /// <param name="open">Opens a session; given the round-trip time when it is known.</param>
@@ -101,7 +103,7 @@ public sealed class ConversationPool : IAsyncDisposable
     {
         while (true)
         {
-            Waiter? waiter = null;
+            WaitingRequest? waiter = null;
             Conversation? conversation = null;
             lock (_lock)
             {
@@ -113,7 +115,7 @@ public sealed class ConversationPool : IAsyncDisposable
                         throw new GatewayBusyException($"{_waiters.Count} requests wait for {_capacity} conversations; try again later");
                     }
 
-                    waiter = new Waiter(prompt);
+                    waiter = new WaitingRequest(prompt);
                     _waiters.AddLast(waiter.Node);
                 }
             }
@@ -149,7 +151,7 @@ public sealed class ConversationPool : IAsyncDisposable
             _disposed = true;
             closing = [.. _idle.Select(static idle => idle.Conversation)];
             _idle.Clear();
-            foreach (Waiter waiter in _waiters)
+            foreach (WaitingRequest waiter in _waiters)
             {
                 waiter.Turn.TrySetException(new ObjectDisposedException(nameof(ConversationPool)));
             }
@@ -157,6 +159,7 @@ public sealed class ConversationPool : IAsyncDisposable
             _waiters.Clear();
         }
 
+        await _closing.CancelAsync();
         if (_sweep is not null)
         {
             await _sweep.DisposeAsync();
@@ -181,13 +184,50 @@ public sealed class ConversationPool : IAsyncDisposable
             {
                 conversation.BeginSettling();
                 _idle.Add((conversation, _time.GetTimestamp()));
-                ServeWaiters();
+                ServeWaiting();
+                OpenAhead();
             }
         }
 
         if (!keep)
         {
             await CloseAsync([conversation]);
+        }
+    }
+
+    /// <summary>Under the lock. Opens a session for the next new conversation, which then need not wait for its round trips.</summary>
+    private void OpenAhead()
+    {
+        if (!_openingAhead && !_disposed && _count < _capacity && !_idle.Any(static idle => idle.Conversation.IsEmpty))
+        {
+            _openingAhead = true;
+            _count++;
+            _ = OpenAheadAsync();
+        }
+    }
+
+    private async Task OpenAheadAsync()
+    {
+        try
+        {
+            await Task.Yield();
+            if (await TryOpenAsync(_closing.Token) is { } opened)
+            {
+                await using var lease = new ConversationLease(this, opened, isFresh: true) { Drop = true };
+                await opened.Generator.PrepareAsync(_closing.Token);
+                lease.Drop = false;
+            }
+        }
+        catch (Exception exception) when (exception is WireException or OperationCanceledException or ObjectDisposedException)
+        {
+            // The next conversation opens its own, and tells why if that fails too.
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                _openingAhead = false;
+            }
         }
     }
 
@@ -219,7 +259,7 @@ public sealed class ConversationPool : IAsyncDisposable
         int bestShared = -1;
         for (int i = 0; i < _idle.Count; i++)
         {
-            int shared = SharedPrefix(prompt, _idle[i].Conversation.Generator.Session.CommittedTokens);
+            int shared = _idle[i].Conversation.SharedWith(prompt);
             if (shared >= bestShared)
             {
                 (best, bestShared) = (i, shared);
@@ -230,7 +270,8 @@ public sealed class ConversationPool : IAsyncDisposable
         // holds all that is asked (the same conversation once more, however long its answer was).
         bool worthwhile = best >= 0
             && (2 * bestShared >= _idle[best].Conversation.Generator.Session.CommittedTokens.Count || (prompt.Length > 1 && bestShared >= prompt.Length - 1));
-        if (!worthwhile && _count < _capacity)
+        int taken = worthwhile ? best : _idle.FindIndex(static idle => idle.Conversation.IsEmpty);
+        if (taken < 0 && _count < _capacity)
         {
             _count++;
             return true;
@@ -241,13 +282,13 @@ public sealed class ConversationPool : IAsyncDisposable
             return false;
         }
 
-        int taken = worthwhile ? best : 0;
+        taken = Math.Max(taken, 0);
         conversation = _idle[taken].Conversation;
         _idle.RemoveAt(taken);
         return true;
     }
 
-    private void ServeWaiters()
+    private void ServeWaiting()
     {
         while (_waiters.First is { } first && TryTake(first.Value.Prompt.Span, out Conversation? conversation))
         {
@@ -256,7 +297,7 @@ public sealed class ConversationPool : IAsyncDisposable
         }
     }
 
-    private async Task<Conversation?> WaitAsync(Waiter waiter, CancellationToken cancellationToken)
+    private async Task<Conversation?> WaitAsync(WaitingRequest waiter, CancellationToken cancellationToken)
     {
         await using CancellationTokenRegistration registration = cancellationToken.Register(() =>
         {
@@ -296,7 +337,7 @@ public sealed class ConversationPool : IAsyncDisposable
                     others = false;
                 }
 
-                ServeWaiters();
+                ServeWaiting();
             }
 
             if (others)
@@ -336,37 +377,8 @@ public sealed class ConversationPool : IAsyncDisposable
             lock (_lock)
             {
                 _count--;
-                ServeWaiters();
+                ServeWaiting();
             }
         }
     }));
-
-    private static int SharedPrefix(ReadOnlySpan<int> prompt, IReadOnlyList<int> committed)
-    {
-        int length = 0;
-        int limit = Math.Min(prompt.Length, committed.Count);
-        while (length < limit && prompt[length] == committed[length])
-        {
-            length++;
-        }
-
-        return length;
-    }
-
-    /// <summary>A request in the queue.</summary>
-    private sealed class Waiter
-    {
-        public Waiter(ReadOnlyMemory<int> prompt)
-        {
-            Prompt = prompt;
-            Node = new LinkedListNode<Waiter>(this);
-        }
-
-        public ReadOnlyMemory<int> Prompt { get; }
-
-        public LinkedListNode<Waiter> Node { get; }
-
-        /// <summary>The session, or null: open one.</summary>
-        public TaskCompletionSource<Conversation?> Turn { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    }
 }

@@ -24,6 +24,8 @@ internal sealed class Answer(ConversationPool pool, Tokenizer tokenizer, AnswerR
     private readonly List<AnswerToken> _tokens = []; // not handed out yet
     private readonly StringBuilder _text = new(); // likewise
     private LogProbabilities? _logProbabilities;
+    private (long Up, long Down) _before;
+    private IReadOnlyList<AcceptanceRate> _ratesBefore = [];
 
     /// <summary>Why it ended; valid once the stream has.</summary>
     public FinishReason FinishReason { get; private set; } = FinishReason.Length;
@@ -39,6 +41,12 @@ internal sealed class Answer(ConversationPool pool, Tokenizer tokenizer, AnswerR
 
     /// <summary>The decoder's steps so far may be read from here while it runs.</summary>
     public TextGenerator? Generator { get; private set; }
+
+    /// <summary>Frame bytes sent and received for this answer so far, its prompt included.</summary>
+    public (long Up, long Down) Bytes => Generator?.Session.Middle is { } middle ? (middle.BytesUp - _before.Up, middle.BytesDown - _before.Down) : default;
+
+    /// <summary>Guesses and right ones of this answer by drafter; valid once the stream has ended.</summary>
+    public IReadOnlyList<(DraftSource Source, long Proposed, long Accepted)> Drafters { get; private set; } = [];
 
     /// <summary>The answer as it comes, one piece per round trip.</summary>
     /// <exception cref="GatewayBusyException">Too many requests wait.</exception>
@@ -96,6 +104,12 @@ internal sealed class Answer(ConversationPool pool, Tokenizer tokenizer, AnswerR
             // unless it is a single step, which costs less than the prefix. After a whole answer it is a few guesses.
             await tokens.DisposeAsync();
             Statistics = lease.Generator.Statistics;
+            Drafters = [.. (Statistics?.AcceptanceRates ?? [])
+                .GroupBy(static rate => rate.Source, (source, rates) => (
+                    source,
+                    rates.Sum(static rate => rate.Proposed) - _ratesBefore.Where(rate => rate.Source == source).Sum(static rate => rate.Proposed),
+                    rates.Sum(static rate => rate.Accepted) - _ratesBefore.Where(rate => rate.Source == source).Sum(static rate => rate.Accepted)))
+                .Where(static drafter => drafter.Item2 > 0)];
             lease.Drop |= !ended && lease.Generator.Session.StepsInFlight > 1;
         }
     }
@@ -107,6 +121,8 @@ internal sealed class Answer(ConversationPool pool, Tokenizer tokenizer, AnswerR
         {
             ConversationLease lease = await pool.RentAsync(request.Prompt, cancellationToken);
             Generator = lease.Generator;
+            _before = (Generator.Session.Middle.BytesUp, Generator.Session.Middle.BytesDown);
+            _ratesBefore = Generator.Statistics?.AcceptanceRates ?? [];
             lease.Conversation.Events.Listener = request.Events;
             _logProbabilities = request.TopLogProbabilities is { } top ? new LogProbabilities(top, tokenizer.VocabularySize) : null;
             IAsyncEnumerator<DecodedToken> tokens = lease.Generator.GenerateAsync(request.Prompt, Options(), cancellationToken).GetAsyncEnumerator(cancellationToken);

@@ -16,6 +16,13 @@ internal sealed class JsonGrammar
     /// <param name="builder">Gets the rules, each when first used.</param>
     public JsonGrammar(GrammarBuilder builder) => Builder = builder;
 
+    /// <summary>A machine for any JSON object.</summary>
+    public static GrammarMachine AnyObject(TokenTrie trie)
+    {
+        var builder = new GrammarBuilder();
+        return new GrammarMachine(builder, new JsonGrammar(builder).Object, trie);
+    }
+
     /// <summary>Holds the rules.</summary>
     public GrammarBuilder Builder { get; }
 

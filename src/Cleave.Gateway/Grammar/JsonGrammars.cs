@@ -18,7 +18,7 @@ internal sealed class JsonGrammars(Tokenizer tokenizer)
     {
         lock (_lock)
         {
-            return Mask(_object ??= SchemaCompiler.AnyObject(_trie.Value));
+            return Mask(_object ??= JsonGrammar.AnyObject(_trie.Value));
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 
 namespace Cleave.Gateway.Grammar;
@@ -13,26 +12,6 @@ internal sealed class SchemaCompiler
     private const int MaxItems = 4096;
     private const int MaxDepth = 64;
     private const int MaxEnum = 5000;
-    private static readonly JsonSerializerOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
-    // Describe, and forbid nothing.
-    private static readonly HashSet<string> Annotations = new(StringComparer.Ordinal)
-    {
-        "title", "description", "default", "examples", "$schema", "$id", "$comment", "$anchor", "deprecated", "readOnly", "writeOnly", "$defs", "definitions",
-    };
-
-    private static readonly Dictionary<string, string> Formats = new(StringComparer.Ordinal)
-    {
-        ["date"] = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$",
-        ["time"] = "^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])$",
-        ["date-time"] = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])$",
-        ["duration"] = "^P([0-9]{1,4}Y)?([0-9]{1,4}M)?([0-9]{1,4}D)?T[0-9]{1,5}S$",
-        ["email"] = "^[A-Za-z0-9_+-]{1,24}(\\.[A-Za-z0-9_+-]{1,24}){0,2}@[A-Za-z0-9]{1,24}(-[A-Za-z0-9]{1,24}){0,2}(\\.[A-Za-z]{2,12}){1,3}$",
-        ["hostname"] = "^[A-Za-z0-9]{1,24}(-[A-Za-z0-9]{1,24}){0,2}(\\.[A-Za-z0-9]{1,24}(-[A-Za-z0-9]{1,24}){0,2}){0,4}$",
-        ["ipv4"] = "^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])$",
-        ["uuid"] = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
-        ["uri"] = "^[a-z][a-z0-9+.-]{1,15}:[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]{1,200}$",
-    };
 
     private readonly GrammarBuilder _builder = new();
     private readonly JsonGrammar _json;
@@ -61,13 +40,6 @@ internal sealed class SchemaCompiler
         return new GrammarMachine(compiler._builder, start, trie);
     }
 
-    /// <summary>A machine for any JSON object.</summary>
-    public static GrammarMachine AnyObject(TokenTrie trie)
-    {
-        var builder = new GrammarBuilder();
-        return new GrammarMachine(builder, new JsonGrammar(builder).Object, trie);
-    }
-
     private GrammarNode Schema(GrammarNode from, JsonElement schema, string path, int depth)
     {
         if (depth > MaxDepth)
@@ -87,33 +59,33 @@ internal sealed class SchemaCompiler
 
         if (schema.TryGetProperty("$ref", out JsonElement reference))
         {
-            Allow(schema, path, "$ref");
-            return _builder.Call(from, Reference(Text(reference, path + "/$ref")));
+            SchemaKeywords.Allow(schema, path, "$ref");
+            return _builder.Call(from, Reference(SchemaKeywords.Text(reference, path + "/$ref")));
         }
 
         if (schema.TryGetProperty("const", out JsonElement constant))
         {
-            Allow(schema, path, "const", "type");
-            return _builder.OneOfTexts(from, [Spell(constant)]);
+            SchemaKeywords.Allow(schema, path, "const", "type");
+            return _builder.OneOfTexts(from, [SchemaKeywords.Spell(constant)]);
         }
 
         if (schema.TryGetProperty("enum", out JsonElement values))
         {
-            Allow(schema, path, "enum", "type");
+            SchemaKeywords.Allow(schema, path, "enum", "type");
             return values.ValueKind == JsonValueKind.Array && values.GetArrayLength() is > 0 and <= MaxEnum
-                ? _builder.OneOfTexts(from, values.EnumerateArray().Select(Spell))
+                ? _builder.OneOfTexts(from, values.EnumerateArray().Select(SchemaKeywords.Spell))
                 : throw new GrammarException($"{path}/enum: an array of 1 to {MaxEnum} values is expected");
         }
 
         if (schema.TryGetProperty("anyOf", out JsonElement alternatives))
         {
-            Allow(schema, path, "anyOf");
+            SchemaKeywords.Allow(schema, path, "anyOf");
             return Alternatives(from, alternatives, path + "/anyOf", depth);
         }
 
         if (schema.TryGetProperty("allOf", out JsonElement all))
         {
-            Allow(schema, path, "allOf");
+            SchemaKeywords.Allow(schema, path, "allOf");
             return all.ValueKind == JsonValueKind.Array && all.GetArrayLength() == 1
                 ? Schema(from, all[0], path + "/allOf/0", depth + 1)
                 : throw new GrammarException($"{path}/allOf: only a single schema is supported; write the properties of all in one object");
@@ -128,7 +100,7 @@ internal sealed class SchemaCompiler
 
         if (type.ValueKind != JsonValueKind.Array)
         {
-            return Typed(from, schema, Text(type, path + "/type"), path, depth);
+            return Typed(from, schema, SchemaKeywords.Text(type, path + "/type"), path, depth);
         }
 
         GrammarNode end = _builder.Node();
@@ -136,7 +108,7 @@ internal sealed class SchemaCompiler
         {
             GrammarNode start = _builder.Node();
             from.Epsilon.Add(start);
-            Typed(start, schema, Text(one, path + "/type"), path, depth, isOneOfSeveral: true).Epsilon.Add(end);
+            Typed(start, schema, SchemaKeywords.Text(one, path + "/type"), path, depth, isOneOfSeveral: true).Epsilon.Add(end);
         }
 
         return end;
@@ -144,7 +116,7 @@ internal sealed class SchemaCompiler
 
     private GrammarNode Anything(GrammarNode from, JsonElement schema, string path)
     {
-        Allow(schema, path);
+        SchemaKeywords.Allow(schema, path);
         return _builder.Call(from, _json.Value);
     }
 
@@ -176,7 +148,7 @@ internal sealed class SchemaCompiler
                 return Object(from, schema, path, depth);
             case "array":
                 Check("items", "minItems", "maxItems");
-                (int minItems, int? maxItems) = Bounds(schema, "minItems", "maxItems", MaxItems, path);
+                (int minItems, int? maxItems) = SchemaKeywords.Bounds(schema, "minItems", "maxItems", MaxItems, path);
                 GrammarNode item = schema.TryGetProperty("items", out JsonElement items)
                     ? _builder.Rule(at => Schema(at, items, path + "/items", depth + 1))
                     : _json.Value;
@@ -205,7 +177,7 @@ internal sealed class SchemaCompiler
         {
             if (isOneOfSeveral)
             {
-                Allow(
+                SchemaKeywords.Allow(
                     schema, path, "type", "properties", "required", "additionalProperties", "minProperties", "maxProperties", "items", "minItems", "maxItems",
                     "minLength", "maxLength", "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum");
                 if (type == "number" && (schema.TryGetProperty("minimum", out _) || schema.TryGetProperty("maximum", out _)))
@@ -215,7 +187,7 @@ internal sealed class SchemaCompiler
             }
             else
             {
-                Allow(schema, path, ["type", .. keywords]);
+                SchemaKeywords.Allow(schema, path, ["type", .. keywords]);
             }
         }
     }
@@ -231,7 +203,7 @@ internal sealed class SchemaCompiler
         {
             foreach (JsonElement name in names.ValueKind == JsonValueKind.Array ? names.EnumerateArray() : throw new GrammarException($"{path}/required: an array of names is expected"))
             {
-                required.Add(Text(name, path + "/required"));
+                required.Add(SchemaKeywords.Text(name, path + "/required"));
             }
         }
 
@@ -254,7 +226,7 @@ internal sealed class SchemaCompiler
                 return _builder.Text(_json.Space(_builder.Text(from, "{")), "}");
             }
 
-            (int min, int? max) = Bounds(schema, "minProperties", "maxProperties", MaxItems, path);
+            (int min, int? max) = SchemaKeywords.Bounds(schema, "minProperties", "maxProperties", MaxItems, path);
             GrammarNode value = additional.ValueKind == JsonValueKind.Object
                 ? _builder.Rule(at => Schema(at, additional, path + "/additionalProperties", depth + 1))
                 : _json.Value;
@@ -282,7 +254,7 @@ internal sealed class SchemaCompiler
                 _json.Comma(some).Epsilon.Add(start);
             }
 
-            GrammarNode colon = _json.Colon(_builder.Text(start, Spell(property.Name)));
+            GrammarNode colon = _json.Colon(_builder.Text(start, SchemaKeywords.Spell(property.Name)));
             GrammarNode written = _json.Space(Schema(colon, property.Value, $"{path}/properties/{property.Name}", depth + 1));
             if (optional && some is not null)
             {
@@ -328,18 +300,18 @@ internal sealed class SchemaCompiler
 
         if (hasLength)
         {
-            (int min, int? max) = Bounds(schema, "minLength", "maxLength", MaxLength, path);
+            (int min, int? max) = SchemaKeywords.Bounds(schema, "minLength", "maxLength", MaxLength, path);
             return _json.Quoted(from, at => _builder.Repeat(at, min, max, c => _builder.Call(c, _json.Character)));
         }
 
-        string expression;
+        string? expression;
         if (pattern.ValueKind != JsonValueKind.Undefined)
         {
-            expression = Text(pattern, path + "/pattern");
+            expression = SchemaKeywords.Text(pattern, path + "/pattern");
         }
-        else if (!Formats.TryGetValue(Text(format, path + "/format"), out expression!))
+        else if (!SchemaFormats.TryGetPattern(SchemaKeywords.Text(format, path + "/format"), out expression))
         {
-            throw new GrammarException($"{path}/format: '{format}' is not supported; {string.Join(", ", Formats.Keys)} are");
+            throw new GrammarException($"{path}/format: '{format}' is not supported; {string.Join(", ", SchemaFormats.Names)} are");
         }
 
         return _json.Quoted(from, at => PatternCompiler.Add(_builder, at, expression));
@@ -421,35 +393,4 @@ internal sealed class SchemaCompiler
         _pending.Enqueue((rule, target, pointer)); // not at once: a long chain of references must not nest calls
         return rule;
     }
-
-    /// <summary>Refuses every keyword that is neither named nor an annotation.</summary>
-    private static void Allow(JsonElement schema, string path, params ReadOnlySpan<string> keywords)
-    {
-        foreach (JsonProperty property in schema.EnumerateObject())
-        {
-            if (!Annotations.Contains(property.Name) && !keywords.Contains(property.Name))
-            {
-                throw new GrammarException($"{path}: the keyword '{property.Name}' is not supported here; {(keywords.IsEmpty ? "give a type" : "supported: " + string.Join(", ", keywords.ToArray()))}");
-            }
-        }
-    }
-
-    private static (int Min, int? Max) Bounds(JsonElement schema, string minName, string maxName, int limit, string path)
-    {
-        int min = Bound(minName) ?? 0;
-        int? max = Bound(maxName);
-        return max < min ? throw new GrammarException($"{path}: {minName} {min} is above {maxName} {max}") : (min, max);
-
-        int? Bound(string name) =>
-            !schema.TryGetProperty(name, out JsonElement value) ? null
-            : value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= 0 && number <= limit ? number
-            : throw new GrammarException($"{path}/{name}: a whole number from 0 to {limit} is expected");
-    }
-
-    private static string Text(JsonElement value, string path) =>
-        value.ValueKind == JsonValueKind.String ? value.GetString()! : throw new GrammarException($"{path}: a string is expected");
-
-    private static string Spell(JsonElement value) => JsonSerializer.Serialize(value, Plain);
-
-    private static string Spell(string value) => JsonSerializer.Serialize(value, Plain);
 }

@@ -123,7 +123,7 @@ internal sealed class CompletionRun(ServedModel model, GatewayMeter meter, Worke
         _completionTokens += answer.TokenCount;
         _cachedTokens += index % common.Choices == 0 ? statistics.ReusedTokens : 0;
         string reason = answer.FinishReason == FinishReason.Stop ? "stop" : "length";
-        SplitReport? report = common.IncludeStatistics ? new SplitReport { Answer = Whole(statistics, answer.RttMs) } : null;
+        SplitReport? report = common.IncludeStatistics ? new SplitReport { Answer = Whole(answer, statistics) } : null;
         if (!common.Stream)
         {
             shape.Add(index, text.ToString(), tokens, reason);
@@ -179,17 +179,18 @@ internal sealed class CompletionRun(ServedModel model, GatewayMeter meter, Worke
         if (answer.Generator is { } generator && number > 0 && number <= generator.Steps.Count)
         {
             StepRecord record = generator.Steps[number - 1];
-            step = new StepReport(number, record.Rows, record.Tokens, record.Milliseconds, generator.Session.Middle.BytesUp, generator.Session.Middle.BytesDown);
+            step = new StepReport(number, record.Rows, record.Tokens, record.Milliseconds, answer.Bytes.Up, answer.Bytes.Down);
         }
 
         return new SplitReport { Tokens = [.. piece.Tokens.Select(static token => new TokenReport(token.Text, token.Drafted))], Step = step };
     }
 
-    private AnswerReport Whole(GenerationStatistics statistics, double rttMs) => new()
+    private AnswerReport Whole(Answer answer, GenerationStatistics statistics) => new()
     {
         Seed = common.Sampling.Seed.ToString(),
         Decoder = statistics.Decoder,
-        RttMs = rttMs,
+        RttMs = answer.RttMs,
+        Drafters = [.. answer.Drafters.Select(static drafter => new DrafterReport(drafter.Source.ToString().ToLowerInvariant(), drafter.Proposed, drafter.Accepted))],
         PromptTokens = statistics.PromptTokens,
         ReusedTokens = statistics.ReusedTokens,
         Tokens = statistics.Tokens,

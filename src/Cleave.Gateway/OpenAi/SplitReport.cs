@@ -36,7 +36,7 @@ internal sealed record TokenReport(string Text, bool Drafted);
 /// <param name="Rows">Rows sent.</param>
 /// <param name="Tokens">Tokens it made certain.</param>
 /// <param name="Ms">How long it took.</param>
-/// <param name="BytesUp">Frame bytes of the session so far.</param>
+/// <param name="BytesUp">Frame bytes of the answer so far, its prompt included.</param>
 /// <param name="BytesDown">Likewise.</param>
 internal sealed record StepReport(int Number, int Rows, int Tokens, double Ms, long BytesUp, long BytesDown);
 
@@ -48,6 +48,9 @@ internal sealed record AnswerReport
     public required string Decoder { get; init; }
 
     public required double RttMs { get; init; }
+
+    /// <summary>Who guessed: what "auto" mixed, and how it went.</summary>
+    public required IReadOnlyList<DrafterReport> Drafters { get; init; }
 
     public required int PromptTokens { get; init; }
 
@@ -73,6 +76,9 @@ internal sealed record AnswerReport
 
     public required TimingReport TimingMs { get; init; }
 }
+
+/// <summary>A drafter: guesses that a verdict decided, and those that were right.</summary>
+internal sealed record DrafterReport(string Name, long Proposed, long Accepted);
 
 /// <summary>Where the time went, in milliseconds.</summary>
 internal sealed record TimingReport(double Network, double Head, double Middle, double Tail, double Draft, double Codec);

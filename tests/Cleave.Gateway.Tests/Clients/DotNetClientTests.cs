@@ -10,8 +10,8 @@ using AiMessage = Microsoft.Extensions.AI.ChatMessage;
 
 namespace Cleave.Gateway.Tests.Clients;
 
-/// <summary>The official OpenAI .NET client, and Microsoft.Extensions.AI's adapter for it, drive the gateway over a split.</summary>
-public sealed class DotNetClientTests(SplitGateway fixture) : IClassFixture<SplitGateway>
+/// <summary>The official OpenAI .NET client, Microsoft.Extensions.AI's adapter for it, and our own client drive the gateway.</summary>
+public abstract class DotNetClientTests(GatewayFixture fixture)
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

@@ -53,7 +53,7 @@ public sealed class SchemaGrammarTests
     [Fact]
     public void Any_object_mode_gives_objects()
     {
-        GrammarMachine machine = SchemaCompiler.AnyObject(Trie);
+        GrammarMachine machine = JsonGrammar.AnyObject(Trie);
         for (int seed = 0; seed < 200; seed++)
         {
             using JsonDocument value = Parsed(RandomAnswer(machine, new Random(seed)));
@@ -200,7 +200,7 @@ public sealed class SchemaGrammarTests
     [Fact]
     public void A_state_met_before_costs_no_walk()
     {
-        GrammarMachine machine = SchemaCompiler.AnyObject(Trie);
+        GrammarMachine machine = JsonGrammar.AnyObject(Trie);
         GrammarState once = machine.Run(machine.Start, "{\"key\": [1, {\"inner\": \"te"u8);
         GrammarState again = machine.Run(machine.Start, "{\"other\": [25, {\"x\": \"a longer te"u8);
         Assert.Same(once, again);

@@ -37,7 +37,7 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         await Assertions.Expect(page.Locator("#split svg")).ToHaveAttributeAsync("aria-label", new Regex("layers 0–1 on this machine, layers 2–9 on the worker"));
         await Assertions.Expect(page.Locator("#stats")).ToContainTextAsync("tok/s");
         await Assertions.Expect(page.Locator("#stats")).ToContainTextAsync("Round trips");
-        await Assertions.Expect(page.Locator("#chart-text")).ToContainTextAsync("round trips brought");
+        await Assertions.Expect(page.Locator("#chart-text")).ToContainTextAsync("replies brought");
         await Assertions.Expect(page.Locator("#privacy")).ToContainTextAsync("can reconstruct this conversation");
 
         // A second conversation, and back.

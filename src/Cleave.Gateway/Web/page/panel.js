@@ -24,7 +24,6 @@ export function drawSplit(info) {
   const local = info.head === undefined;
   const head = local ? 0 : info.head;
   const tail = local ? 0 : info.tail;
-  const middle = info.layers - head - tail;
   const picture = svg('svg', { viewBox: '0 0 300 172', class: 'picture', role: 'img', 'aria-label': local
     ? `All ${info.layers} layers run on this machine; nothing crosses a network.`
     : `${range(0, head)} on this machine, ${range(head, info.layers - tail)} on the worker at ${info.worker}, ${range(info.layers - tail, info.layers)} on this machine. Activations cross, text does not.` });
@@ -58,9 +57,9 @@ export function drawSplit(info) {
       label(150, 81, 'not trusted'),
       label(150, 99, 'this machine'),
     );
-    const up = label(40, 60, '', 'end');
+    const up = label(22, 58, '');
     up.id = 'up';
-    const down = label(260, 60, '', 'start');
+    const down = label(278, 58, '');
     down.id = 'down';
     picture.append(up, down);
   }
@@ -75,15 +74,13 @@ export function drawRtt(info) {
   note.textContent = `Activations cross, ${bytes(info.row_bytes)} a row each way (${info.wire})${info.rtt_ms ? `; a round trip takes ${ms(info.rtt_ms)}` : ''}. Text, token ids and logits do not cross.`;
 }
 
+const NAMES = { model: 'draft model', suffix: 'earlier text', ngram: 'prompt lookup', window: 'n-gram window' };
+
 let flight = null;
 
-/** Moves a dot up and another down, once per round trip. */
-export function fly(upBytes, downBytes) {
-  const up = $('up');
-  if (!up) return;
-  up.textContent = bytes(upBytes);
-  $('down').textContent = bytes(downBytes);
-  if (matchMedia('(prefers-reduced-motion: reduce)').matches) return;
+/** Moves a dot up and another down, once per reply. */
+export function fly() {
+  if (!$('up') || matchMedia('(prefers-reduced-motion: reduce)').matches) return;
   const dots = [document.querySelector('.dot.up'), document.querySelector('.dot.down')];
   const arcs = [$('arc-up'), $('arc-down')];
   const started = performance.now();
@@ -102,7 +99,7 @@ export function fly(upBytes, downBytes) {
   flight = requestAnimationFrame(frame);
 }
 
-/** Tokens per round trip: a bar for each, the mean as a line. */
+/** Tokens per reply of the worker: a bar for each, the mean as a line. Without pipelining a reply is a round trip. */
 export function drawChart(steps) {
   const canvas = $('chart');
   const scale = devicePixelRatio || 1;
@@ -115,7 +112,7 @@ export function drawChart(steps) {
   c.scale(scale, scale);
   const style = getComputedStyle(document.documentElement);
   const color = name => style.getPropertyValue(name).trim();
-  const bar = 5;
+  const bar = Math.max(5, Math.min(18, Math.floor((width - 26) / Math.max(1, steps.length))));
   const shown = steps.slice(-Math.floor((width - 26) / bar));
   const top = Math.max(4, ...shown.map(s => s.tokens));
   const y = v => height - 6 - (v / top) * (height - 16);
@@ -133,7 +130,9 @@ export function drawChart(steps) {
   shown.forEach((s, i) => {
     const x = 24 + i * bar;
     c.fillStyle = s.tokens > 1 ? color('--drafted') : color('--fresh');
-    c.fillRect(x, y(s.tokens), bar - 1.5, height - 6 - y(s.tokens));
+    c.beginPath();
+    c.roundRect(x, y(s.tokens), bar - 2, height - 6 - y(s.tokens), [Math.min(3, bar / 3), Math.min(3, bar / 3), 0, 0]);
+    c.fill();
   });
   const total = steps.reduce((sum, s) => sum + s.tokens, 0);
   const mean = steps.length ? total / steps.length : 0;
@@ -147,7 +146,7 @@ export function drawChart(steps) {
     c.setLineDash([]);
   }
   $('mean').textContent = steps.length ? mean.toFixed(2) : '–';
-  $('chart-text').textContent = steps.length ? `${steps.length} round trips brought ${total} tokens, ${mean.toFixed(2)} each on average, ${top} at most.` : 'No answer yet.';
+  $('chart-text').textContent = steps.length ? `${steps.length} replies brought ${total} tokens, ${mean.toFixed(2)} each on average, ${top} at most.` : 'No answer yet.';
 }
 
 /** The figures of an answer, while it runs and after. */
@@ -157,15 +156,20 @@ export function drawStats(answer, info) {
   const a = answer?.report;
   const live = answer?.live;
   const split = info?.head !== undefined;
+  if ($('up')) {
+    const crossed = a ? [a.bytes_up, a.bytes_down] : live?.up ? [live.up, live.down] : null;
+    $('up').textContent = crossed ? bytes(crossed[0]) : '';
+    $('down').textContent = crossed ? bytes(crossed[1]) : '';
+  }
   if (a) {
     add('Speed', `${a.tokens_per_second.toFixed(1)} tok/s`);
     add('First token', ms(a.time_to_first_token_ms));
     if (split) add('Round-trip time', ms(a.rtt_ms));
-    add('Round trips', `${a.round_trips} for ${a.tokens} tokens`);
-    add('Guesses', a.proposed ? `${a.accepted} of ${a.proposed} right` : 'none made');
+    add('Round trips', `${a.round_trips} for ${a.tokens} tokens${a.round_trips ? `, ${a.tokens_per_round_trip.toFixed(1)} each` : ''}`);
+    add('Guessed ahead', a.proposed ? `${a.accepted} of ${a.tokens} tokens, ${a.proposed} rows sent` : 'nothing');
     if (split) add('Sent, received', `${bytes(a.bytes_up)}, ${bytes(a.bytes_down)}`);
     add('Prompt', `${a.prompt_tokens} tokens${a.reused_tokens ? `, ${a.reused_tokens} already there` : ''}`);
-    add('Decoder', info?.decoder === 'auto' ? `auto: ${a.decoder}` : a.decoder);
+    add('Decoder', a.drafters?.length ? `${a.decoder}: ${a.drafters.map(d => `${NAMES[d.name] ?? d.name} ${d.accepted} right`).join(', ')}` : a.decoder);
     add('Seed', a.seed);
     const t = a.timing_ms;
     add('Time in', split ? `network ${ms(t.network)}, head ${ms(t.head)}, middle ${ms(t.middle)}, tail ${ms(t.tail)}, drafting ${ms(t.draft)}` : `layers ${ms(t.middle)}, LM head ${ms(t.tail)}, drafting ${ms(t.draft)}`);
@@ -173,7 +177,7 @@ export function drawStats(answer, info) {
     if (live.prefill) add('Reading the prompt', `${live.prefill.done} of ${live.prefill.total} tokens`);
     add('Speed', live.rate ? `${live.rate.toFixed(1)} tok/s` : undefined);
     if (split) add('Round-trip time', info.rtt_ms ? ms(info.rtt_ms) : undefined);
-    add('Round trips', `${live.steps} for ${live.tokens} tokens`);
+    add('Replies', `${live.steps} for ${live.tokens} tokens`);
     if (split) add('Sent, received', live.up ? `${bytes(live.up)}, ${bytes(live.down)}` : undefined);
     add('Decoder', info?.decoder);
   } else if (info) {

@@ -1,0 +1,4 @@
+namespace Cleave.Gateway.Tests;
+
+/// <summary>Without a worker.</summary>
+public sealed class UnsplitGateway() : GatewayFixture(null);
