@@ -12,16 +12,76 @@ public sealed class RowInvarianceTests
     private const int Alphabet = 24;
     private const int PrefixLength = 270;
 
-    [Fact]
-    public void Random_logs_give_the_bits_of_one_row_at_a_time()
+    [Theory]
+    [InlineData(ElementType.F32, 4)]
+    [InlineData(ElementType.F16, 1)]
+    [InlineData(ElementType.Q8_0, 1)]
+    public void Random_logs_give_the_bits_of_one_row_at_a_time(ElementType kvType, int logs)
     {
         using IModelSource source = ModelSource.Open(ModelPath());
         using CpuDevice device = new();
         using LayerStack stack = LayerStack.Load(device, source, new LayerRange(0, source.Config.Layers));
-        using KvPool pool = stack.CreatePool(4096);
+        using KvPool pool = stack.CreatePool(4096, kvType);
         var runner = new Runner(stack, pool);
         var reference = new PathReference(runner);
-        Gen.Int[0, 1 << 30].Sample(seed => RunLog(new Random(seed), runner, reference), iter: 4, threads: 1);
+        Gen.Int[0, 1 << 30].Sample(seed => RunLog(new Random(seed), runner, reference), iter: logs, threads: 1);
+    }
+
+    [Theory]
+    [InlineData(ElementType.F32)]
+    [InlineData(ElementType.F16)]
+    [InlineData(ElementType.Q8_0)]
+    public void A_step_allocates_nothing(ElementType kvType)
+    {
+        using IModelSource source = ModelSource.Open(ModelPath());
+        using CpuDevice device = new();
+        using LayerStack stack = LayerStack.Load(device, source, new LayerRange(0, source.Config.Layers));
+        using KvPool pool = stack.CreatePool(1024, kvType);
+        using var cache = new KvCache(pool, 1024, 1024);
+        using DeviceTensor hidden = device.Allocate(8, stack.Config.HiddenSize);
+        var plan = new AttentionPlan();
+        var rows = new TreeRow[8];
+        var dropped = new bool[8];
+        ulong last = 0;
+        ulong parent = 0;
+
+        // Scratch, tables and lists have grown to their sizes, and the code is compiled, after as many steps again.
+        for (int i = 0; i < 60; i++)
+        {
+            Step(1 + (i % 8));
+        }
+
+        cache.Truncate(0);
+        parent = 0;
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 50; i++)
+        {
+            Step(1 + (i % 8));
+        }
+
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+
+        void Step(int count)
+        {
+            for (int i = 0; i < count; i++)
+            {
+                rows[i] = new TreeRow(++last, parent);
+                parent = last;
+            }
+
+            pool.Reclaim();
+            cache.Append(rows.AsSpan(0, count), dropped.AsSpan(0, count));
+            plan.Clear();
+            cache.AddToPlan(plan, count);
+            stack.Forward(hidden, plan, pool.Arena);
+            Span<ulong> ids = stackalloc ulong[count];
+            for (int i = 0; i < count; i++)
+            {
+                ids[i] = rows[i].Id;
+            }
+
+            Assert.True(cache.Keep(ids).Succeeded);
+        }
     }
 
     private static void RunLog(Random random, Runner runner, PathReference reference)
