@@ -13,6 +13,7 @@ namespace Cleave.Cli.Commands;
 internal sealed class VerifyCommand : TaughtCommand
 {
     private readonly ModelArgument _model = new();
+    private readonly WeightsArgument _weights = new() { Description = "q8: quantise when loading; the errors are then quantisation's, past the tolerance" };
     private readonly Option<string> _golden = new("--golden")
     {
         HelpName = "FILE",
@@ -27,6 +28,7 @@ internal sealed class VerifyCommand : TaughtCommand
         : base("verify", "Compare every layer, the logits and a greedy continuation with a reference implementation's")
     {
         Options.Add(_model);
+        Options.Add(_weights);
         Options.Add(_golden);
         Options.Add(_device);
         Options.Add(_json);
@@ -37,11 +39,12 @@ internal sealed class VerifyCommand : TaughtCommand
     public override IReadOnlyList<(string Line, string Says)> Examples =>
     [
         ("cleave verify --model DIR --golden DIR/golden.safetensors", "a checkpoint against activations of Hugging Face transformers"),
+        ("cleave verify --model DIR --golden DIR/golden.safetensors --weights q8 --json", "what quantising when loading costs, layer by layer"),
     ];
 
     private int Run(ParseResult parsed)
     {
-        using IModelSource source = _model.Open(parsed);
+        using IModelSource source = ModelSource.Open(_model.Path(parsed), parsed.GetValue(_weights));
         ReferenceActivations reference = ReferenceActivations.Open(parsed.GetValue(_golden)!);
         using IComputeDevice device = DeviceSelector.Open(new DeviceRequest { Name = parsed.GetValue(_device) ?? "cpu" });
         int tokens = Math.Max(reference.InputIds.Count, (reference.GreedyPrompt?.Count ?? 0) + (reference.GreedyOutput?.Count ?? 0));
