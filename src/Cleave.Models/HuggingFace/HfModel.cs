@@ -124,7 +124,7 @@ public sealed class HfModel : IModelSource
         return shardOf;
     }
 
-    private static LayerRange ReadLayers(HfConfig file, ModelConfig config)
+    internal static LayerRange ReadLayers(HfConfig file, ModelConfig config)
     {
         if (file.Find("cleave") is not { } cleave)
         {
@@ -133,6 +133,7 @@ public sealed class HfModel : IModelSource
 
         return cleave.ValueKind == JsonValueKind.Object && cleave.TryGetProperty("layers", out JsonElement layers)
             && layers.ValueKind == JsonValueKind.Array && layers.GetArrayLength() == 2
+            && layers[0].ValueKind == JsonValueKind.Number && layers[1].ValueKind == JsonValueKind.Number
             && layers[0].TryGetInt32(out int start) && layers[1].TryGetInt32(out int end)
             && start >= 0 && start < end && end <= config.Layers
                 ? new LayerRange(start, end)

@@ -115,7 +115,7 @@ internal static class TokenizerJson
             foreach (JsonElement token in list.EnumerateArray())
             {
                 if (token.ValueKind != JsonValueKind.Object || !token.TryGetProperty("content", out JsonElement content) || content.ValueKind != JsonValueKind.String
-                    || !token.TryGetProperty("id", out JsonElement id) || !id.TryGetInt32(out int number) || number is < 0 or >= MaxTokens)
+                    || !token.TryGetProperty("id", out JsonElement id) || id.ValueKind != JsonValueKind.Number || !id.TryGetInt32(out int number) || number is < 0 or >= MaxTokens)
                 {
                     throw Fail($"added token {token.GetRawText()[..Math.Min(100, token.GetRawText().Length)]} has no text or no id from 0 to {MaxTokens}");
                 }

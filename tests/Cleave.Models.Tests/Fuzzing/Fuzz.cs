@@ -4,7 +4,7 @@ namespace Cleave.Fuzzing;
 
 /// <summary>
 /// Reads changed copies of a corpus. A reader may refuse with the exception it promises and do nothing else, and its memory stays in
-/// proportion to the file. CLEAVE_FUZZ_ITERATIONS sets how many copies each reader gets.
+/// proportion to the file. By default each reader gets the same 20,000 copies every time; CLEAVE_FUZZ_ITERATIONS asks for so many others.
 /// </summary>
 internal static class Fuzz
 {
@@ -14,8 +14,11 @@ internal static class Fuzz
     private const long FixedBytes = 16 << 20;
     private const long BytesPerByte = 512;
 
-    public static long Iterations { get; } =
-        long.TryParse(Environment.GetEnvironmentVariable("CLEAVE_FUZZ_ITERATIONS"), NumberStyles.None, CultureInfo.InvariantCulture, out long given) ? given : DefaultIterations;
+    private static readonly long? s_asked =
+        long.TryParse(Environment.GetEnvironmentVariable("CLEAVE_FUZZ_ITERATIONS"), NumberStyles.None, CultureInfo.InvariantCulture, out long given) ? given : null;
+
+    /// <summary>Copies each reader gets.</summary>
+    public static long Iterations => s_asked ?? DefaultIterations;
 
     /// <summary>Files of a folder of the corpus.</summary>
     public static (string Name, byte[] Bytes)[] Corpus(string folder) =>
@@ -37,18 +40,40 @@ internal static class Fuzz
         }
 
         long accepted = 0;
-        Gen.Select(Gen.Int[0, corpus.Length - 1], Gen.Int[0, corpus.Length - 1], Mutation.Several).Sample(
-            (seed, other, mutations) =>
+        void Try((int Seed, int Other, Mutation[] Mutations) test)
+        {
+            if (Accepts<TRefusal>(read, Mutation.Apply(corpus[test.Seed].Bytes, corpus[test.Other].Bytes, test.Mutations)))
             {
-                if (Accepts<TRefusal>(read, Mutation.Apply(corpus[seed].Bytes, corpus[other].Bytes, mutations)))
-                {
-                    Interlocked.Increment(ref accepted);
-                }
-            },
-            iter: Iterations,
-            print: static test => $"corpus file {test.Item1} with {test.Item2}: {string.Join(", ", test.Item3)}");
+                Interlocked.Increment(ref accepted);
+            }
+        }
+
+        Gen<(int, int, Mutation[])> copies = Gen.Select(Gen.Int[0, corpus.Length - 1], Gen.Int[0, corpus.Length - 1], Mutation.Several);
+        if (s_asked is not null)
+        {
+            copies.Sample(Try, iter: Iterations, print: Describe);
+            return accepted;
+        }
+
+        var numbers = new PCG(1, 20_000);
+        for (int i = 0; i < DefaultIterations; i++)
+        {
+            (int, int, Mutation[]) test = copies.Generate(numbers, null, out _);
+            try
+            {
+                Try(test);
+            }
+            catch (Exception e)
+            {
+                throw new InvalidOperationException($"copy {i}, {Describe(test)}: {e.Message}", e);
+            }
+        }
+
         return accepted;
     }
+
+    private static string Describe((int Seed, int Other, Mutation[] Mutations) test) =>
+        $"corpus file {test.Seed} with {test.Other}: {string.Join(", ", test.Mutations)}";
 
     private static bool Accepts<TRefusal>(Action<byte[]> read, byte[] bytes)
         where TRefusal : Exception

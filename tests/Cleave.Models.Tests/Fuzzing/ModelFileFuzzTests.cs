@@ -63,6 +63,7 @@ public sealed class ModelFileFuzzTests
         ModelFamily family = ModelFamily.OfHf(file.ModelType) ?? throw new ModelFormatException("/fuzz/config.json: of no family");
         ModelConfig config = family.Configure(file);
         _ = family.Layout(file, config);
+        _ = HfModel.ReadLayers(file, config);
 
         // Sizes a process could be brought down with are refused: every product below fits where it is used.
         Assert.InRange((long)config.Layers * config.Heads * config.HeadDim, 1, long.MaxValue);
