@@ -47,6 +47,14 @@ internal sealed class HubClient : IDisposable
     {
         var uri = new Uri(_settings.Endpoint, $"api/models/{name.Repository}/revision/{Uri.EscapeDataString(revision)}?blobs=true");
         (HttpResponseMessage response, _) = await SendAsync(HttpMethod.Get, uri, null, stayHome: false, cancellationToken).ConfigureAwait(false);
+        if (response.StatusCode == HttpStatusCode.NotFound && revision == "main" && Header(response, "X-Error-Code") is null)
+        {
+            // Some mirrors know the model's own address only.
+            response.Dispose();
+            uri = new Uri(_settings.Endpoint, $"api/models/{name.Repository}?blobs=true");
+            (response, _) = await SendAsync(HttpMethod.Get, uri, null, stayHome: false, cancellationToken).ConfigureAwait(false);
+        }
+
         using (response)
         {
             if (!response.IsSuccessStatusCode)
@@ -65,6 +73,13 @@ internal sealed class HubClient : IDisposable
     {
         var uri = new Uri(_settings.Endpoint, $"{name.Repository}/resolve/{commit}/{HubPath.Escape(path)}");
         (HttpResponseMessage response, Linked linked) = await SendAsync(HttpMethod.Head, uri, null, stayHome: true, cancellationToken).ConfigureAwait(false);
+        if (response.StatusCode is HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented)
+        {
+            // Without HEAD, the headers of a GET whose body is not read.
+            response.Dispose();
+            (response, linked) = await SendAsync(HttpMethod.Get, uri, null, stayHome: true, cancellationToken).ConfigureAwait(false);
+        }
+
         using (response)
         {
             bool away = IsRedirect(response);
@@ -75,7 +90,7 @@ internal sealed class HubClient : IDisposable
 
             string? etag = linked.Etag ?? response.Headers.ETag?.Tag;
             long? size = linked.Size ?? (away ? null : response.Content.Headers.ContentLength);
-            string checksum = (etag ?? "").Trim('"');
+            string checksum = (etag ?? "").Replace("W/", "", StringComparison.Ordinal).Trim('"');
             if (!BlobChecksum.IsOne(checksum))
             {
                 throw new HubException($"{name.Repository}: the hub's etag of {path} is '{checksum}', which is no SHA-256 and no git checksum; this hub cannot be pulled from");

@@ -11,8 +11,8 @@ internal static class HubPath
         && !path.Any(static letter => char.IsControl(letter) || letter is '\\' or ':' or '*' or '?' or '"' or '<' or '>' or '|')
         && path.Split('/').All(static part => part.Length > 0 && part is not ("." or "..") && part.Trim() == part && !part.EndsWith('.'));
 
-    /// <summary>True for a commit: 40 hexadecimal digits.</summary>
-    public static bool IsCommit(string text) => text.Length == 40 && text.All(char.IsAsciiHexDigitLower);
+    /// <summary>True for a commit: 40 hexadecimal digits at the hub itself; other servers name states as they like, so any plain word will do.</summary>
+    public static bool IsCommit(string text) => text.Length is > 0 and <= 64 && text.All(char.IsAsciiLetterOrDigit);
 
     /// <summary>A path for a URL, each part escaped.</summary>
     public static string Escape(string path) => string.Join('/', path.Split('/').Select(Uri.EscapeDataString));

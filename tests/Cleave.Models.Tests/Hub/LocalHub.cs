@@ -45,6 +45,9 @@ internal sealed class LocalHub : IAsyncDisposable
     /// <summary>Status and X-Error-Code instead of an answer of the hub.</summary>
     public (int Status, string Code)? Refuses { get; set; }
 
+    /// <summary>True for a mirror that knows neither HEAD nor revisions, and has no other host for large files.</summary>
+    public bool IsPlainMirror { get; set; }
+
     /// <summary>Looks at a request to the storage first; true when it has answered.</summary>
     public Func<HttpContext, string, byte[], Task<bool>>? Storage { get; set; }
 
@@ -125,7 +128,13 @@ internal sealed class LocalHub : IAsyncDisposable
             return Task.CompletedTask;
         }
 
-        if (path == "/api/models/tiny/model/revision/main")
+        if (IsPlainMirror && (context.Request.Method == "HEAD" || path.Contains("/revision/", StringComparison.Ordinal)))
+        {
+            context.Response.StatusCode = context.Request.Method == "HEAD" ? 405 : 404;
+            return Task.CompletedTask;
+        }
+
+        if (path is "/api/models/tiny/model/revision/main" || (IsPlainMirror && path is "/api/models/tiny/model"))
         {
             var siblings = new JsonArray([.. Files.Keys.Concat(AlsoListed).Select(file => new JsonObject { ["rfilename"] = file, ["size"] = Files.GetValueOrDefault(file)?.Length ?? 0 })]);
             return context.Response.WriteAsync(new JsonObject { ["id"] = "tiny/model", ["sha"] = Commit, ["siblings"] = siblings }.ToJsonString());
@@ -141,9 +150,9 @@ internal sealed class LocalHub : IAsyncDisposable
 
         string file = path[resolve.Length..];
         headers["X-Repo-Commit"] = Commit;
-        if (Small.Contains(file))
+        if (IsPlainMirror || Small.Contains(file))
         {
-            headers.ETag = $"\"{GitSha1(bytes)}\"";
+            headers.ETag = Small.Contains(file) ? $"\"{GitSha1(bytes)}\"" : $"W/\"{Sha256(bytes)}\"";
             Describes?.Invoke(headers);
             return SendAsync(context, bytes);
         }

@@ -86,6 +86,17 @@ public sealed class PullTests : IAsyncLifetime, IDisposable
     public void WhichRedirectsAreFollowed(string target, string endpoint, bool may) => Assert.Equal(may, HubClient.MayFollow(new Uri(target), new Uri(endpoint)));
 
     [Fact]
+    public async Task APlainMirrorWillDo()
+    {
+        AddCheckpoint();
+        _hub.IsPlainMirror = true;
+        string path = await PullAsync();
+        Assert.Equal(_hub.Files["model.safetensors"], File.ReadAllBytes(Path.Combine(path, "model.safetensors")));
+        Assert.Equal(path, Cache.Locate(Name));
+        Assert.DoesNotContain(_hub.Requests, static seen => seen.ToStorage);
+    }
+
+    [Fact]
     public async Task WhatIsHereIsNotFetchedAgain()
     {
         AddCheckpoint();
