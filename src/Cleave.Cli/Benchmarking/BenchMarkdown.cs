@@ -21,6 +21,7 @@ internal static class BenchMarkdown
         WriteDecomposition(text, report.Runs);
         WriteRttModel(text, report);
         WriteLadder(text, report.Ladder);
+        WriteIdentity(text, report.Identity);
         return text.ToString();
     }
 
@@ -141,6 +142,20 @@ internal static class BenchMarkdown
         foreach (LadderRung rung in ladder)
         {
             Line(text, $"| {rung.Name} | {rung.MsPerStep:F1} | {rung.BytesPerStep:F0} | {rung.TokensPerSecond:F1} |");
+        }
+    }
+
+    private static void WriteIdentity(StringBuilder text, IReadOnlyList<IdentityResult> results)
+    {
+        if (results.Count == 0)
+        {
+            return;
+        }
+
+        Heading(text, "Against sequential decoding, tokens and the bits of their logits", "decoder", "sampling", "link", "prompts", "tokens", "drafts sent", "accepted", "tokens/trip", "prompts that differ");
+        foreach (IdentityResult r in results)
+        {
+            Line(text, $"| {r.Decoder} | {r.Sampling} | {r.Link} | {r.Prompts} | {r.Tokens} | {r.Proposed} | {r.Accepted} | {r.TokensPerRoundTrip:F2} | {(r.Different == 0 ? "0" : $"**{r.Different}**")} |");
         }
     }
 

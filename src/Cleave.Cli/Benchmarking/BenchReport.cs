@@ -16,6 +16,9 @@ internal sealed record BenchReport
 
     /// <summary>The optimisation ladder; empty unless the suite climbs it.</summary>
     public required IReadOnlyList<LadderRung> Ladder { get; init; }
+
+    /// <summary>The identity battery; empty unless that is the suite.</summary>
+    public IReadOnlyList<IdentityResult> Identity { get; init; } = [];
 }
 
 /// <summary>Where a benchmark ran.</summary>

@@ -28,6 +28,9 @@ internal sealed class BenchRunner
     /// <summary>Where it ran; known once it has.</summary>
     public BenchEnvironment? Environment { get; private set; }
 
+    /// <summary>The identity battery's results, if the suite has it.</summary>
+    public IReadOnlyList<IdentityResult> Identity { get; private set; } = [];
+
     /// <summary>Runs every cell, links outermost.</summary>
     public async Task<IReadOnlyList<BenchRun>> RunAsync(CancellationToken cancellationToken)
     {
@@ -53,6 +56,14 @@ internal sealed class BenchRunner
             }
 
             runs.AddRange(repetitions.Select(BenchRun.MedianOf));
+        }
+
+        if (_suite.IdentityOf.Count > 0)
+        {
+            IReadOnlyList<BenchPrompt> prompts = [.. BenchSuite.Kinds.SelectMany(PromptsOf)];
+            Identity = await new IdentityBattery(_settings, prompts, _suite.IdentityOf, _suite.Tokens, _say).RunAsync(cancellationToken);
+            await using SplitHost host = await SplitHost.StartAsync(_settings, _say, cancellationToken);
+            Environment ??= BenchEnvironment.Of(host, _settings);
         }
 
         return runs;

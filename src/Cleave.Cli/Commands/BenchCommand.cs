@@ -16,7 +16,7 @@ internal sealed class BenchCommand : TaughtCommand
     private readonly Option<string> _suite = new("--suite", "-s")
     {
         HelpName = "NAME",
-        Description = "quick (under 4 minutes), speed (against sequential, five runs), ablation (every decoder), rtt, bandwidth, ladder, or all",
+        Description = "quick (under 4 minutes), speed (against sequential, five runs), ablation (every decoder), rtt, bandwidth, ladder, all, or identity (200 prompts x every decoder x three samplings, then a bad link)",
         DefaultValueFactory = static _ => "quick",
     };
 
@@ -57,6 +57,7 @@ internal sealed class BenchCommand : TaughtCommand
         ("cleave bench --suite ablation --out results", "every decoder and the paper's n-gram sweep, with tables beside the paper's and plots"),
         ("cleave bench --suite speed --rtt 20,150", "medians of five runs over 50 prompts, at the round-trip times of your choice"),
         ("cleave bench --suite rtt --decoders auto --json", "throughput from 0 to 200 ms, and how well it is predicted"),
+        ("cleave bench --suite identity", "tokens and logits of every decoder against sequential, and the same while the link stalls and breaks"),
         ("cleave bench --temperature 0.7 --seed 1", "the same, sampled"),
     ];
 
@@ -83,6 +84,7 @@ internal sealed class BenchCommand : TaughtCommand
             Runs = runs,
             RttModel = RttFit.Of(runs),
             Ladder = ladder,
+            Identity = runner.Identity,
         };
         status.Clear();
 
@@ -107,7 +109,7 @@ internal sealed class BenchCommand : TaughtCommand
             Console.Out.Write(BenchMarkdown.Write(report));
         }
 
-        return runs.All(static r => r.Identical) ? ExitCode.Success : ExitCode.Mismatch;
+        return runs.All(static r => r.Identical) && runner.Identity.All(static r => r.Different == 0) ? ExitCode.Success : ExitCode.Mismatch;
     }
 
     /// <summary>Every round-trip time with every bandwidth; null when neither is given.</summary>

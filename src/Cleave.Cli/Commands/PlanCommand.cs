@@ -82,7 +82,9 @@ internal sealed class PlanCommand : TaughtCommand
         }
 
         console.Write(TableOf("This model here", report.Here));
-        console.Write(TableOf("Other models, cut 2+2", [.. report.Elsewhere.Where(static p => p.RttMs is 20 or 80 or 200)]));
+        console.Write(TableOf("Other models, cut 2+2", [.. report.Elsewhere.Where(static p => p is { Cut: "2+2", RttMs: 20 or 80 or 200 })]));
+        console.WriteLine("memory on this side by cut: " + string.Join("; ", report.Elsewhere.GroupBy(static p => p.Model).Select(model =>
+            $"{model.Key} {string.Join(", ", model.GroupBy(static p => p.Cut).Select(cut => Text($"{cut.Key} {cut.First().LocalGigabytes:F1} GB")))}")));
         foreach (string assumption in report.Assumptions)
         {
             console.WriteLine("assumed: " + assumption);

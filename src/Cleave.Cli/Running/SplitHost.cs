@@ -62,6 +62,9 @@ internal sealed class SplitHost : IAsyncDisposable
     /// <summary>Process id of our own worker, or null.</summary>
     public int? WorkerProcessId => _workerProcess?.ProcessId;
 
+    /// <summary>The emulated links, one for each worker; empty without emulation.</summary>
+    public IReadOnlyList<WanEmulator> Emulators => _wans;
+
     /// <summary>The first worker's address, the emulator's when there is one; null when unsplit.</summary>
     public PairingLink? PairingLink { get; private set; }
 

@@ -58,6 +58,26 @@ public sealed class SurvivalTests : IAsyncDisposable
         }
     }
 
+    [Theory]
+    [InlineData("pipelined")]
+    [InlineData("pipelined:suffix")]
+    [InlineData("auto")]
+    [InlineData("lookahead")]
+    public async Task A_link_cut_in_mid_pipeline_gives_the_sequential_tokens(string decoder)
+    {
+        // Told that the worker is 80 ms away, a pipelining decoder sends frames before the answers are there.
+        using DraftModel draft = DraftModel.Load(DemoModel.DraftPath, _model.Tokenizer);
+        int[] expected = await RunAsync([Loopback(0)], null, "sequential");
+        var whole = new FaultyLink(Loopback(0));
+        int ahead = 0;
+        Assert.Equal(expected, await RunAsync([whole], null, decoder, draft, 80, statistics => ahead += statistics.Frames - statistics.RoundTrips));
+        Assert.True(ahead > 0 || !decoder.StartsWith("pipelined", StringComparison.Ordinal), "no frame was sent ahead: nothing was put to the test");
+        for (int boundary = 5; boundary < whole.Boundaries - 2; boundary += 2)
+        {
+            Assert.Equal(expected, await RunAsync([new FaultyLink(Loopback(0)) { BreakAt = boundary }], null, decoder, draft, 80));
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach ((WorkerModel model, WorkerEndpoint endpoint) in _workers)
@@ -80,7 +100,8 @@ public sealed class SurvivalTests : IAsyncDisposable
         _workers.Add((model, new WorkerEndpoint(model, tenants)));
     }
 
-    private async Task<int[]> RunAsync(ILink[] links, List<SessionEvent>? events)
+    private async Task<int[]> RunAsync(
+        ILink[] links, List<SessionEvent>? events, string decoder = "suffix", DraftModel? draft = null, double? rttMs = null, Action<GenerationStatistics>? look = null)
     {
         CancellationToken cancellationToken = TestContext.Current.CancellationToken;
         RemoteMiddle middle = await RemoteMiddle.OpenAsync(
@@ -93,7 +114,7 @@ public sealed class SurvivalTests : IAsyncDisposable
                 Events = happened => events?.Add(happened),
             },
             cancellationToken);
-        await using TextGenerator generator = new(new SplitSession(_model, middle, 256), DecoderCatalog.Create("suffix", new DrafterContext()));
+        await using TextGenerator generator = new(new SplitSession(_model, middle, 256), DecoderCatalog.Create(decoder, new DrafterContext { DraftModel = draft }), rttMs);
         var tokens = new List<int>();
 
         // Two turns, the second editing the first, so that truncation is on the way as well; several prompt chunks in flight.
@@ -104,6 +125,8 @@ public sealed class SurvivalTests : IAsyncDisposable
             {
                 tokens.Add(token.Token);
             }
+
+            look?.Invoke(generator.Statistics!);
         }
 
         return [.. tokens];
