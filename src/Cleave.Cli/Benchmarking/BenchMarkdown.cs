@@ -20,6 +20,8 @@ internal static class BenchMarkdown
         WriteNgramSweep(text, report.Runs);
         WriteDecomposition(text, report.Runs);
         WriteRttModel(text, report);
+        WriteProjections(text, report.RttModel);
+        WriteLocalOnly(text, report);
         WriteLadder(text, report.Ladder);
         WriteIdentity(text, report.Identity);
         return text.ToString();
@@ -128,6 +130,40 @@ internal static class BenchMarkdown
         {
             double paper = fit.Decoder == "sequential" ? PaperFigures.ModelErrorPercent.Sequential : PaperFigures.ModelErrorPercent.Drafted;
             Line(text, $"| {fit.Decoder} | {fit.FixedMs:F1} | {fit.TokensPerRoundTrip:F2} | {fit.MeanErrorPercent:F1} % | {fit.MaxErrorPercent:F1} % | {paper:F1} % |");
+        }
+    }
+
+    private static void WriteProjections(StringBuilder text, IReadOnlyList<RttFit> fits)
+    {
+        if (fits.Count == 0)
+        {
+            return;
+        }
+
+        Heading(text, "Projected tokens per second, from the fit over all round-trip times", "decoder", "20 ms", "80 ms", "200 ms");
+        foreach (RttFit fit in fits)
+        {
+            double At(double rtt) => 1000 * fit.TokensPerRoundTrip / (rtt + fit.FixedMs);
+            Line(text, $"| {fit.Decoder} | {At(20):F1} | {At(80):F1} | {At(200):F1} |");
+        }
+
+        (double sequential7B, double drafted7B, double sequential12B, double drafted12B) = PaperFigures.TokensPerSecond;
+        Line(text, $"| paper 7B / 12B, sequential | 15-19 (range over its decoders) | {sequential7B:F1} / {sequential12B:F1} | |");
+        Line(text, $"| paper 7B / 12B, n = 3 | | {drafted7B:F1} / {drafted12B:F1} | |");
+    }
+
+    private static void WriteLocalOnly(StringBuilder text, BenchReport report)
+    {
+        if (report.LocalOnlyTokensPerSecond <= 0)
+        {
+            return;
+        }
+
+        Heading(text, $"Share of the unsplit model's speed on this machine ({report.LocalOnlyTokensPerSecond:F1} tok/s, one token at a time)", "decoder", "link", "tok/s", "share");
+        foreach (var decoder in report.Runs.Where(static r => r.NgramSize == 0 && BenchSuite.PaperKinds.Contains(r.Kind)).GroupBy(static r => (r.Decoder, r.RttMs, r.UpMbit)))
+        {
+            double speed = decoder.Sum(static r => r.Tokens) / decoder.Sum(static r => r.Tokens / r.TokensPerSecond);
+            Line(text, $"| {decoder.Key.Decoder} | {decoder.Key.RttMs:0} ms, {decoder.Key.UpMbit:0} Mbit/s | {speed:F1} | {speed / report.LocalOnlyTokensPerSecond:P1} |");
         }
     }
 

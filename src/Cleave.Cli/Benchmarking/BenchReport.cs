@@ -17,6 +17,9 @@ internal sealed record BenchReport
     /// <summary>The optimisation ladder; empty unless the suite climbs it.</summary>
     public required IReadOnlyList<LadderRung> Ladder { get; init; }
 
+    /// <summary>Tokens per second of the unsplit model on this machine, one token at a time; 0 unless the suite measures it.</summary>
+    public double LocalOnlyTokensPerSecond { get; init; }
+
     /// <summary>The identity battery; empty unless that is the suite.</summary>
     public IReadOnlyList<IdentityResult> Identity { get; init; } = [];
 }

@@ -18,7 +18,7 @@ internal sealed record BenchRun
     public required int Tokens { get; init; }
     public required int RoundTrips { get; init; }
 
-    /// <summary>Tokens after each answer's first round trip, over the time from its first token to its last.</summary>
+    /// <summary>Tokens after each answer's first round trip, over the time from its first token to its last; of whole answers where all came with the first.</summary>
     public required double TokensPerSecond { get; init; }
 
     /// <summary>The same of every repetition; this object is the one in the middle.</summary>
@@ -74,6 +74,7 @@ internal sealed record BenchRun
         double decodeMs = answers.Sum(static a => a.Statistics.DecodeMs);
         int timed = answers.Sum(static a => a.Tokens.Count - (a.Statistics.Steps is [var first, ..] ? Math.Min(a.Tokens.Count, first.Tokens) : 0));
         long proposed = answers.Sum(static a => a.Statistics.Proposed);
+        double answerSpeed = tokens * 1000 / Math.Max(1e-3, answers.Sum(static a => a.Statistics.TimeToFirstTokenMs + a.Statistics.DecodeMs));
         double perToken = 1.0 / Math.Max(1, tokens);
         return new BenchRun
         {
@@ -88,8 +89,8 @@ internal sealed record BenchRun
             Prompts = answers.Count,
             Tokens = tokens,
             RoundTrips = trips,
-            TokensPerSecond = decodeMs > 0 ? timed * 1000 / decodeMs : 0,
-            AnswerTokensPerSecond = tokens * 1000 / Math.Max(1e-3, answers.Sum(static a => a.Statistics.TimeToFirstTokenMs + a.Statistics.DecodeMs)),
+            TokensPerSecond = timed > 0 && decodeMs > 0 ? timed * 1000 / decodeMs : answerSpeed,
+            AnswerTokensPerSecond = answerSpeed,
             TokensPerRoundTrip = (double)tokens / trips,
             TokensPerRoundTripP50 = sorted.Length == 0 ? 0 : sorted[sorted.Length / 2],
             TokensPerRoundTripMax = sorted.Length == 0 ? 0 : sorted[^1],

@@ -15,6 +15,7 @@ internal sealed class BenchRunner
     private readonly IReadOnlyList<BenchPrompt> _prompts;
     private readonly Action<string> _say;
     private double? _rttMs;
+    private double _measuredMs;
     private readonly Dictionary<(BenchPrompt Prompt, double Temperature), IReadOnlyList<int>> _sequential = [];
 
     public BenchRunner(BenchSuite suite, SplitSettings settings, IReadOnlyList<BenchPrompt> prompts, Action<string> say)
@@ -31,6 +32,9 @@ internal sealed class BenchRunner
     /// <summary>The identity battery's results, if the suite has it.</summary>
     public IReadOnlyList<IdentityResult> Identity { get; private set; } = [];
 
+    /// <summary>Speed of the unsplit model, if the suite asks for it.</summary>
+    public double LocalOnlyTokensPerSecond { get; private set; }
+
     /// <summary>Runs every cell, links outermost.</summary>
     public async Task<IReadOnlyList<BenchRun>> RunAsync(CancellationToken cancellationToken)
     {
@@ -39,8 +43,9 @@ internal sealed class BenchRunner
         {
             await using SplitHost host = await SplitHost.StartAsync(_settings with { Wan = link.Key.Options }, _say, cancellationToken);
             Environment ??= BenchEnvironment.Of(host, _settings);
-            _rttMs = null;
+            (_rttMs, _measuredMs) = (null, double.PositiveInfinity);
             await WarmAsync(host, cancellationToken);
+            _rttMs = _measuredMs;
             BenchCell[] cells = [.. link];
             List<BenchRun>[] repetitions = [.. cells.Select(static _ => new List<BenchRun>())];
             for (int repeat = 0; repeat < _suite.Repeats; repeat++)
@@ -56,6 +61,15 @@ internal sealed class BenchRunner
             }
 
             runs.AddRange(repetitions.Select(BenchRun.MedianOf));
+        }
+
+        if (_suite.LocalOnly)
+        {
+            _say("unsplit, for comparison");
+            await using SplitHost host = await SplitHost.StartAsync(_settings with { Cut = null, Wan = null }, _say, cancellationToken);
+            var cell = new BenchCell { Decoder = "sequential", Kind = "all", Link = new BenchLink(0), Sampling = _suite.Cells[0].Sampling };
+            await AnswerAsync(host, cell, _prompts[0], cancellationToken); // warms caches and code
+            LocalOnlyTokensPerSecond = (await MeasureAsync(host, cell, cancellationToken)).TokensPerSecond;
         }
 
         if (_suite.IdentityOf.Count > 0)
@@ -106,14 +120,14 @@ internal sealed class BenchRunner
 
     private async Task<Answer> AnswerAsync(SplitHost host, BenchCell cell, BenchPrompt prompt, CancellationToken cancellationToken)
     {
-        // The link is the same for all cells on it: its round trip is measured once.
+        // The link is the same for all cells on it: its round trip is the least that any of the warming sessions found.
         await using TextGenerator generator = await host.OpenAsync(cell.Decoder, cancellationToken, cell.Apply, _rttMs);
         var options = new GenerationOptions
         {
             Sampling = cell.Sampling,
             Decoding = new DecodingOptions { MaxTokens = _suite.Tokens, StopAtEndOfTurn = false },
         };
-        _rttMs ??= generator.RttMs;
+        _measuredMs = Math.Min(_measuredMs, generator.RttMs);
         return await Answer.GenerateAsync(generator, prompt.Ids(host.Model.Tokenizer), options, show: null, cancellationToken);
     }
 

@@ -27,6 +27,9 @@ internal sealed record BenchSuite
     /// <summary>Times every cell is measured; the median is reported.</summary>
     public int Repeats { get; init; } = 1;
 
+    /// <summary>True when unsplit inference on this machine is measured too.</summary>
+    public bool LocalOnly { get; init; }
+
     /// <summary>Decoders put to the identity test; empty unless that is the suite.</summary>
     public IReadOnlyList<string> IdentityOf { get; init; } = [];
 
@@ -66,6 +69,7 @@ internal sealed record BenchSuite
                 ],
                 PromptsPerKind = 10,
                 Tokens = 64,
+                LocalOnly = true,
             },
             "rtt" => new BenchSuite
             {
@@ -92,5 +96,6 @@ internal sealed record BenchSuite
         PromptsPerKind = suites.Max(static s => s.PromptsPerKind),
         Tokens = suites.Max(static s => s.Tokens),
         Ladder = true,
+        LocalOnly = suites.Any(static s => s.LocalOnly),
     };
 }

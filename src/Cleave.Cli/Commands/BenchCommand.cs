@@ -84,6 +84,7 @@ internal sealed class BenchCommand : TaughtCommand
             Runs = runs,
             RttModel = RttFit.Of(runs),
             Ladder = ladder,
+            LocalOnlyTokensPerSecond = runner.LocalOnlyTokensPerSecond,
             Identity = runner.Identity,
         };
         status.Clear();

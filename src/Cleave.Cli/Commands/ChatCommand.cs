@@ -76,8 +76,8 @@ internal sealed class ChatCommand : TaughtCommand
         await using TextGenerator generator = await host.OpenAsync(parsed.GetValue(_decoder)!, cancellationToken);
         status.Clear();
         Console.Error.WriteLine(PrivacyVerdict.For(host));
-        var options = new GenerationOptions { Sampling = sampling, Decoding = new DecodingOptions { MaxTokens = parsed.GetValue(_maxTokens) } };
-        var session = new ChatSession(generator, options, parsed.GetValue(_system), _interrupts, file, Path.GetFileName(settings.ModelPath));
+        var options = new GenerationOptions { Sampling = sampling, Decoding = new DecodingOptions { MaxTokens = parsed.GetValue(_maxTokens) }, PrefillProgress = new PromptProgress(status) };
+        var session = new ChatSession(generator, options, parsed.GetValue(_system), _interrupts, file, Path.GetFileName(settings.ModelPath), status);
         await session.RunAsync(cancellationToken);
         return ExitCode.Success;
     }

@@ -79,6 +79,7 @@ internal sealed class RunCommand : TaughtCommand
             {
                 Sampling = sampling,
                 Decoding = new DecodingOptions { MaxTokens = parsed.GetValue(_maxTokens), StopAtEndOfTurn = !parsed.GetValue(_noStop) },
+                PrefillProgress = new PromptProgress(status),
             },
             json ? null : (text, _) =>
             {

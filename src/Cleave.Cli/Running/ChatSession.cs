@@ -17,8 +17,9 @@ namespace Cleave.Cli.Running;
 /// <param name="interrupts">Ctrl-C.</param>
 /// <param name="file">Where the conversation is kept; null keeps it in memory only.</param>
 /// <param name="modelName">Name of the model, kept with it.</param>
+/// <param name="status">Shows how far the prompt is read.</param>
 internal sealed class ChatSession(
-    TextGenerator generator, GenerationOptions options, string? system, Interrupts interrupts, ChatFile? file, string modelName)
+    TextGenerator generator, GenerationOptions options, string? system, Interrupts interrupts, ChatFile? file, string modelName, StatusLine status)
 {
     private const string Help = """
         /reset        forget the conversation
@@ -143,6 +144,7 @@ internal sealed class ChatSession(
                 generator, prompt, options with { Sampling = options.Sampling with { Seed = _seed } },
                 (text, _) =>
                 {
+                    status.Clear();
                     said.Append(text);
                     Console.Out.Write(text);
                     Console.Out.Flush();
@@ -151,6 +153,7 @@ internal sealed class ChatSession(
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
+            status.Clear();
             Console.Out.Write(" [stopped]");
         }
         catch (InferenceException exception)

@@ -12,6 +12,9 @@ internal sealed class FaultyLink(ILink inner) : ILink
     /// <summary>Boundary at which the stream breaks once; -1 never.</summary>
     public int BreakAt { get; set; } = -1;
 
+    /// <summary>Time every answer takes longer.</summary>
+    public int AnswerDelayMs { get; init; }
+
     /// <summary>True when breaking takes the worker with it.</summary>
     public bool KillsWorker { get; set; }
 
@@ -64,6 +67,11 @@ internal sealed class FaultyLink(ILink inner) : ILink
         {
             await PassAsync();
             WorkerFrame? frame = await inner.ReceiveAsync(cancellationToken);
+            if (link.AnswerDelayMs > 0)
+            {
+                await Task.Delay(link.AnswerDelayMs, cancellationToken);
+            }
+
             await PassAsync();
             return frame;
         }
