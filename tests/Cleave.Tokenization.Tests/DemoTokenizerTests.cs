@@ -7,7 +7,7 @@ namespace Cleave.Tokenization.Tests;
 public sealed class DemoTokenizerTests
 {
     private static readonly JsonElement[] Cases =
-        [.. JsonDocument.Parse(File.ReadAllBytes(Repository.Fixture("tokenizers", "demo.cases.json"))).RootElement.EnumerateArray()];
+        [.. Repository.DemoCases().RootElement.EnumerateArray()];
 
     [Fact]
     public void EveryReferenceCaseEncodesAndDecodes()

@@ -31,7 +31,7 @@ public sealed class ReferenceVocabularyTests : IDisposable
         File.Move(Unpack("demo.tokenizer.json"), Path.Combine(_folder.FullName, "tokenizer.json"));
         Tokenizer tokenizer = Tokenizer.Create(TokenizerFiles.Read(_folder.FullName));
         Assert.Equal(12288, tokenizer.VocabularySize);
-        foreach (JsonElement item in JsonDocument.Parse(File.ReadAllBytes(Repository.Fixture("tokenizers", "demo.cases.json"))).RootElement.EnumerateArray())
+        foreach (JsonElement item in Repository.DemoCases().RootElement.EnumerateArray())
         {
             int[] ids = [.. item.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())];
             Assert.Equal(ids, tokenizer.Encode(item.GetProperty("text").GetString()!, parseSpecial: true));

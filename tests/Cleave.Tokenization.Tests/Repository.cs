@@ -1,3 +1,5 @@
+using System.IO.Compression;
+using System.Text.Json;
 using Cleave.Models.Gguf;
 
 namespace Cleave.Tokenization.Tests;
@@ -16,6 +18,14 @@ internal static class Repository
     public static string Model(string name) => Path.Combine(Root, "models", name);
 
     public static string Fixture(params string[] parts) => Path.Combine([AppContext.BaseDirectory, "fixtures", .. parts]);
+
+    /// <summary>Texts with the ids the reference implementation gives them by the bundled vocabulary.</summary>
+    public static JsonDocument DemoCases()
+    {
+        using FileStream packed = File.OpenRead(Fixture("tokenizers", "demo.cases.json.gz"));
+        using GZipStream unpacked = new(packed, CompressionMode.Decompress);
+        return JsonDocument.Parse(unpacked);
+    }
 
     /// <summary>The tokenizer inside a GGUF file.</summary>
     public static Tokenizer OfGguf(string path) => Tokenizer.Create(DefinitionOf(path));
