@@ -9,10 +9,6 @@ namespace Cleave.Compute.Cpu;
 internal static unsafe class KernelFingerprint
 {
     private const int Count = 512;
-    private const int Floats = 8 * Count;
-
-    // A tile reads a whole panel of weights, also when one output is wanted of it; what follows y has to be there.
-    private const int Panel = 16 * Count;
     private static readonly Lazy<string> Computed = new(Compute);
 
     public static string Value => Computed.Value;
@@ -20,7 +16,7 @@ internal static unsafe class KernelFingerprint
     private static string Compute()
     {
         KernelSet kernels = KernelTable.Select(null);
-        using var buffer = new NativeBuffer((Floats + Panel) * sizeof(float));
+        using var buffer = new NativeBuffer(8 * Count * sizeof(float));
         float* x = (float*)buffer.Pointer;
         float* y = x + Count;
         float* z = y + Count;
@@ -42,7 +38,7 @@ internal static unsafe class KernelFingerprint
         kernels.GatedActivation(Activation.GeluTanh, x, y, silu + Count, Count);
         kernels.GatedActivation(Activation.Gelu, x, y, silu + (2 * Count), Count);
         kernels.ScaleAndCap(x, 0.5f, 3f, Count);
-        byte[] hash = SHA256.HashData(new ReadOnlySpan<byte>(buffer.Pointer, Floats * sizeof(float)));
+        byte[] hash = SHA256.HashData(new ReadOnlySpan<byte>(buffer.Pointer, (int)buffer.ByteLength));
         return $"cpu-f32x16-v1:{Convert.ToHexStringLower(hash.AsSpan(0, 4))}";
     }
 }
