@@ -118,7 +118,7 @@ public sealed partial class RemoteMiddle
     private async Task WaitForRoomAsync(WireException problem, CancellationToken cancellationToken)
     {
         _stuckSince ??= Stopwatch.GetTimestamp();
-        if (Stopwatch.GetElapsedTime(_stuckSince.Value) > _options.RecoveryTimeout)
+        if (Stopwatch.GetElapsedTime(_stuckSince.Value) >= _options.RecoveryTimeout)
         {
             throw new WireException(problem.Error with { Message = $"the worker had no room for {_options.RecoveryTimeout.TotalSeconds:0} s: {problem.Message}" }, problem);
         }
