@@ -21,7 +21,7 @@ internal static class FuzzCommand
         var inputs = new Option<long>("--inputs") { Description = "Inputs per target", DefaultValueFactory = _ => 10_000_000 };
         var seconds = new Option<double>("--seconds") { Description = "Most seconds per target", DefaultValueFactory = _ => 86_400 };
         var seed = new Option<int>("--seed") { Description = "Seed of the mutations", DefaultValueFactory = _ => 1 };
-        var corpus = new Option<DirectoryInfo>("--corpus") { Description = "Folder of the corpus, one zip per target", Required = true };
+        var corpus = new Option<DirectoryInfo>("--corpus") { Description = "Folder of the corpus, one file per target", Required = true };
         var model = new Option<FileInfo>("--model") { Description = "Model for the worker target; the smallest will do", Required = true };
         var findings = new Option<DirectoryInfo>("--findings") { Description = "Folder for inputs that break something", DefaultValueFactory = _ => new DirectoryInfo("findings") };
         var save = new Option<bool>("--save") { Description = "Write the thinned corpus back" };
