@@ -54,6 +54,8 @@ internal static class ContractRun
             Check("product BF16 9x4096x36000", c => c.MatMul(ElementType.BF16, 9, 4096, 36000, 1, 8));
         }
 
+        Check("largest 64 of 131072", c => c.Tops(5, 131072, 131072, 64));
+        Check("largest 128 of 32000", c => c.Tops(33, 32768, 32000, 128));
         Check("norm 5x4096", c => Nothing(() => c.RmsNorm(5, 4096, 1)));
         Check("norm 3x1000/8", c => Nothing(() => c.RmsNorm(3, 1000, 8)));
         Check("element-wise", c => Nothing(() => c.Elementwise(7, 1000)));

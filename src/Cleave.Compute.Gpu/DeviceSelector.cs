@@ -87,8 +87,19 @@ public static class DeviceSelector
                     count == 0 ? $"no {kind} device was found: {Remedy(kind)}. Available: cpu{found}" : $"there is no {kind}:{index}. Available: cpu{found}");
             }
 
-            Accelerator accelerator = kind == "cuda" ? context.CreateCudaAccelerator(index) : context.CreateCLAccelerator(index);
-            return new GpuDevice(context, accelerator, $"{kind}:{index}", tensorCores) { EmbeddingOnHost = embeddingOnHost };
+            if (kind == "opencl")
+            {
+                return new GpuDevice(context, context.CreateCLAccelerator(index), $"opencl:{index}", tensorCores: false) { EmbeddingOnHost = embeddingOnHost };
+            }
+
+            CudaDevice info = context.GetCudaDevice(index);
+            long? before = NvidiaMemory.UsedBytes(info);
+            CudaAccelerator accelerator = context.CreateCudaAccelerator(index);
+            return new GpuDevice(context, accelerator, $"cuda:{index}", tensorCores)
+            {
+                EmbeddingOnHost = embeddingOnHost,
+                DriverBytes = NvidiaMemory.UsedBytes(info) - before ?? accelerator.MemorySize - accelerator.GetFreeMemory(),
+            };
         }
         catch (Exception e) when (e is not DeviceUnavailableException)
         {

@@ -26,6 +26,8 @@ public sealed partial class GpuDevice : IComputeDevice
     private readonly Scratch<float> _statistics;
     private readonly Scratch<int> _ints;
     private readonly Scratch<float> _scales;
+    private readonly Scratch<float> _groups;
+    private readonly Scratch<int> _slots;
     private readonly Dictionary<RopeTable, (float[] Host, MemoryBuffer1D<float, Stride1D.Dense> Device)> _ropeTables = [];
     private readonly MemoryBuffer1D<float, Stride1D.Dense> _noBias;
     private long _allocatedBytes;
@@ -42,7 +44,8 @@ public sealed partial class GpuDevice : IComputeDevice
         _statistics = new Scratch<float>(accelerator, Account);
         _ints = new Scratch<int>(accelerator, Account);
         _scales = new Scratch<float>(accelerator, Account);
-        DriverBytes = accelerator is CudaAccelerator opened ? opened.MemorySize - opened.GetFreeMemory() : 0;
+        _groups = new Scratch<float>(accelerator, Account);
+        _slots = new Scratch<int>(accelerator, Account);
         _noBias = accelerator.Allocate1D<float>(1);
         if (tensorCores && accelerator is CudaAccelerator cuda && CudaKernels.Supports(cuda))
         {
@@ -90,9 +93,10 @@ public sealed partial class GpuDevice : IComputeDevice
     }
 
     /// <summary>
-    /// What the driver's context took of the device, with what other processes held, when the device was opened; 0 where the driver does not tell.
+    /// What the driver's context took of the device when it was opened (where the driver's management library is missing, with what other
+    /// processes held); 0 where the driver does not tell.
     /// </summary>
-    public long DriverBytes { get; }
+    public long DriverBytes { get; init; }
 
     /// <inheritdoc />
     public ElementType PreferredKvType => ElementType.F16;
@@ -203,6 +207,8 @@ public sealed partial class GpuDevice : IComputeDevice
         _statistics.Dispose();
         _ints.Dispose();
         _scales.Dispose();
+        _groups.Dispose();
+        _slots.Dispose();
         _noBias.Dispose();
         foreach ((float[] _, MemoryBuffer1D<float, Stride1D.Dense> device) in _ropeTables.Values)
         {

@@ -37,6 +37,18 @@ internal sealed class PlainKernels(Accelerator accelerator)
     public Action<AcceleratorStream, KernelConfig, ArrayView<float>, ArrayView<int>, ArrayView<float>, ArrayView<float>, RowShape> ScatterAdd =>
         field ??= accelerator.LoadKernel<ArrayView<float>, ArrayView<int>, ArrayView<float>, ArrayView<float>, RowShape>(PlainRows.ScatterAdd);
 
+    public Action<AcceleratorStream, KernelConfig, ArrayView<float>, ArrayView<float>, TopShape> GroupTop =>
+        field ??= accelerator.LoadKernel<ArrayView<float>, ArrayView<float>, TopShape>(PlainTop.GroupTop);
+
+    public Action<AcceleratorStream, KernelConfig, ArrayView<float>, ArrayView<int>, TopShape> GroupRank =>
+        field ??= accelerator.LoadKernel<ArrayView<float>, ArrayView<int>, TopShape>(PlainTop.GroupRank);
+
+    public Action<AcceleratorStream, KernelConfig, ArrayView<float>, ArrayView<float>, ArrayView<int>, ArrayView<float>, TopShape> Top =>
+        field ??= accelerator.LoadKernel<ArrayView<float>, ArrayView<float>, ArrayView<int>, ArrayView<float>, TopShape>(PlainTop.Top);
+
+    public Action<AcceleratorStream, KernelConfig, ArrayView<float>, ArrayView<float>, ArrayView<int>, ArrayView<float>, TopShape> Rest =>
+        field ??= accelerator.LoadKernel<ArrayView<float>, ArrayView<float>, ArrayView<int>, ArrayView<float>, TopShape>(PlainTop.Rest);
+
     public Action<AcceleratorStream, KernelConfig, ArrayView<float>, ArrayView<float>, ArrayView<int>, RopeSizes> Rope =>
         field ??= accelerator.LoadKernel<ArrayView<float>, ArrayView<float>, ArrayView<int>, RopeSizes>(PlainAttention.Rope);
 

@@ -105,6 +105,21 @@ public interface IComputeDevice : IDisposable
     /// <summary>x = cap · tanh(x / cap) when cap &gt; 0, after x *= scale.</summary>
     void ScaleAndCap(DeviceTensor x, float scale, float cap, int rows);
 
+    /// <summary>True when whole rows of logits are costly to bring to the host, so that <see cref="TopOf"/> is worth its work.</summary>
+    bool PrefersTopRows => false;
+
+    /// <summary>Answers <paramref name="tops"/> for the first <paramref name="rows"/> rows of <paramref name="x"/>, after queued work.</summary>
+    void TopOf(DeviceTensor x, int rows, TopRows tops)
+    {
+        var numbers = new float[rows * x.ColumnCount];
+        Download(x, rows, numbers);
+        tops.Prepare(rows);
+        for (int row = 0; row < rows; row++)
+        {
+            tops.Fill(row, numbers.AsSpan(row * x.ColumnCount, x.ColumnCount));
+        }
+    }
+
     /// <summary>destination[r] = source[indices[r]].</summary>
     void CopyRows(DeviceTensor source, ReadOnlySpan<int> indices, DeviceTensor destination);
 

@@ -10,10 +10,13 @@ namespace Cleave.Engine;
 public sealed class LayerStack : IDisposable
 {
     private readonly DecoderLayer[] _layers;
-    private LayerScratch? _scratch;
+    private readonly LayerWorkspace _workspace;
+    private readonly bool _ownsWorkspace;
 
-    private LayerStack(IComputeDevice device, ModelConfig config, LayerRange range, DecoderLayer[] layers)
+    private LayerStack(IComputeDevice device, ModelConfig config, LayerRange range, DecoderLayer[] layers, LayerWorkspace? workspace)
     {
+        _workspace = workspace ?? new LayerWorkspace();
+        _ownsWorkspace = workspace is null;
         Device = device;
         Config = config;
         Range = range;
@@ -30,8 +33,14 @@ public sealed class LayerStack : IDisposable
     public LayerRange Range { get; }
 
     /// <summary>Loads the tensors of <paramref name="range"/> and no others.</summary>
+    /// <param name="device">Where to.</param>
+    /// <param name="source">Where from.</param>
+    /// <param name="range">Which layers; may be empty.</param>
+    /// <param name="progress">Layers loaded.</param>
+    /// <param name="workspace">Activations shared with other stacks of this model on this device, disposed by whoever made it; null for its own.</param>
     /// <exception cref="ModelFormatException">The file lacks a tensor or has it in a wrong shape.</exception>
-    public static LayerStack Load(IComputeDevice device, IModelSource source, LayerRange range, IProgress<LoadProgress>? progress = null)
+    public static LayerStack Load(
+        IComputeDevice device, IModelSource source, LayerRange range, IProgress<LoadProgress>? progress = null, LayerWorkspace? workspace = null)
     {
         if (!new LayerRange(0, source.Config.Layers).Contains(range) || (range.Count > 0 && !source.Layers.Contains(range)))
         {
@@ -59,7 +68,7 @@ public sealed class LayerStack : IDisposable
             throw;
         }
 
-        return new LayerStack(device, source.Config, range, layers);
+        return new LayerStack(device, source.Config, range, layers, workspace);
     }
 
     /// <summary>A pool of <paramref name="slots"/> cache slots for these layers (at least one layer's worth, so that an empty range has a table too).</summary>
@@ -90,15 +99,10 @@ public sealed class LayerStack : IDisposable
             return;
         }
 
-        if (_layers.Length > 0 && (_scratch is null || _scratch.Rows < rows))
-        {
-            _scratch?.Dispose();
-            _scratch = new LayerScratch(Device, Config, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)rows));
-        }
-
+        LayerScratch? scratch = _layers.Length > 0 ? _workspace.For(Device, Config, rows) : null;
         for (int i = 0; i < _layers.Length; i++)
         {
-            _layers[i].Run(Device, hidden, plan, arena, i, _scratch!);
+            _layers[i].Run(Device, hidden, plan, arena, i, scratch!);
             afterLayer?.Invoke(Range.Start + i);
         }
     }
@@ -106,7 +110,11 @@ public sealed class LayerStack : IDisposable
     /// <inheritdoc />
     public void Dispose()
     {
-        _scratch?.Dispose();
+        if (_ownsWorkspace)
+        {
+            _workspace.Dispose();
+        }
+
         foreach (DecoderLayer layer in _layers)
         {
             layer.Dispose();

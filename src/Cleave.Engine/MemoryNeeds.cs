@@ -6,9 +6,13 @@ namespace Cleave.Engine;
 /// <summary>What a part of a model takes of a device that holds its own copy of the weights.</summary>
 public sealed record MemoryNeeds
 {
-    // Activations of one pass at these rows, and the kernels' partial sums.
-    private const int PassRows = 512;
-    private const long KernelScratchBytes = 96L << 20;
+    // Activations of one pass: a worker's batch, and a chunk of a prompt on the trusted side.
+    private const int WorkerRows = 512;
+    private const int TrustedRows = 128;
+
+    // The kernels' partial sums: at most this many of each output, and never more than this.
+    private const int Shares = 16;
+    private const long MostScratchBytes = 96L << 20;
 
     /// <summary>Weights.</summary>
     public long WeightBytes { get; init; }
@@ -28,7 +32,10 @@ public sealed record MemoryNeeds
     /// <param name="range">Which layers.</param>
     /// <param name="kvTokens">Rows of their cache.</param>
     /// <param name="kvType">Storage of keys and values.</param>
-    public static MemoryNeeds OfLayers(ModelSizes sizes, ModelConfig config, LayerRange range, int kvTokens, ElementType kvType)
+    public static MemoryNeeds OfLayers(ModelSizes sizes, ModelConfig config, LayerRange range, int kvTokens, ElementType kvType) =>
+        OfLayers(sizes, config, range, kvTokens, kvType, WorkerRows);
+
+    private static MemoryNeeds OfLayers(ModelSizes sizes, ModelConfig config, LayerRange range, int kvTokens, ElementType kvType, int passRows)
     {
         ArgumentNullException.ThrowIfNull(sizes);
         ArgumentNullException.ThrowIfNull(config);
@@ -37,7 +44,9 @@ public sealed record MemoryNeeds
         {
             WeightBytes = sizes.BytesOf(range),
             KvBytes = KvBytesPerToken(config, range.Count, kvType) * kvTokens,
-            WorkBytes = range.Count == 0 ? 0 : KernelScratchBytes + (Math.Min(PassRows, kvTokens) * columns * sizeof(float)),
+            WorkBytes = range.Count == 0
+                ? 0
+                : ScratchBytes(passRows, Math.Max(2 * config.FeedForwardSize, config.QueryColumns + (2 * config.KvColumns))) + (passRows * columns * sizeof(float)),
         };
     }
 
@@ -53,15 +62,18 @@ public sealed record MemoryNeeds
         ModelSizes sizes, ModelConfig config, LayerRange head, LayerRange tail, int kvTokens, ElementType kvType, bool embeddingOnHost)
     {
         const int LogitRows = 32;
-        MemoryNeeds first = OfLayers(sizes, config, head, kvTokens, kvType);
-        MemoryNeeds last = OfLayers(sizes, config, tail, kvTokens, kvType);
+        MemoryNeeds first = OfLayers(sizes, config, head, kvTokens, kvType, TrustedRows);
+        MemoryNeeds last = OfLayers(sizes, config, tail, kvTokens, kvType, TrustedRows);
         return new MemoryNeeds
         {
             WeightBytes = first.WeightBytes + last.WeightBytes + sizes.FinalNormBytes + sizes.LmHeadBytes + (embeddingOnHost ? 0 : sizes.EmbeddingBytes),
             KvBytes = first.KvBytes + last.KvBytes,
-            WorkBytes = Math.Max(first.WorkBytes, last.WorkBytes) + ((long)LogitRows * config.VocabularySize * sizeof(float)),
+            WorkBytes = Math.Max(Math.Max(first.WorkBytes, last.WorkBytes), ScratchBytes(LogitRows, config.VocabularySize))
+                + ((long)LogitRows * config.VocabularySize * sizeof(float)),
         };
     }
+
+    private static long ScratchBytes(int rows, int outputs) => Math.Min(MostScratchBytes, (long)Shares * rows * outputs * sizeof(float));
 
     /// <summary>Bytes of keys and values one token takes in some layers.</summary>
     public static long KvBytesPerToken(ModelConfig config, int layers, ElementType kvType)

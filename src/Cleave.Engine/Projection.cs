@@ -24,6 +24,15 @@ internal sealed class Projection : IDisposable
             TensorData[] stacked = [.. weights.Skip(first).Take(end - first)];
             int outputs = checked((int)stacked.Sum(w => w.Rows));
             _parts.Add((device.LoadWeight(stacked), LoadBias(device, stacked, [.. biases.Skip(first).Take(end - first)], outputs), Outputs));
+            if (_parts[^1].Weight.DeviceBytes > 0)
+            {
+                // The device has its own copy: one made for it on the way (a matrix quantised at load) need not wait for the collector.
+                foreach (TensorData weight in stacked)
+                {
+                    weight.Release();
+                }
+            }
+
             Outputs += outputs;
             first = end;
         }

@@ -21,12 +21,14 @@ public sealed class LocalHead : IDisposable
     /// <param name="range">Layers [0, a).</param>
     /// <param name="kvTokens">Cache rows all sessions together may hold.</param>
     /// <param name="kvType">Storage of keys and values; null takes the device's preference.</param>
-    public LocalHead(IComputeDevice device, IModelSource source, LayerRange range, int kvTokens, ElementType? kvType = null)
+    /// <param name="workspace">Activations shared with other parts of the model on this device; null for its own.</param>
+    /// <param name="progress">Layers loaded.</param>
+    public LocalHead(IComputeDevice device, IModelSource source, LayerRange range, int kvTokens, ElementType? kvType = null, LayerWorkspace? workspace = null, IProgress<LoadProgress>? progress = null)
     {
         _device = device;
         _config = source.Config;
         _embedding = device.LoadEmbedding(WeightCheck.Finite(source.Path, source.End(EndTensor.Embedding)));
-        _layers = LayerStack.Load(device, source, range);
+        _layers = LayerStack.Load(device, source, range, progress, workspace);
         _pool = _layers.CreatePool(kvTokens, kvType);
     }
 

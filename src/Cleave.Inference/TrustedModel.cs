@@ -11,10 +11,13 @@ public sealed class TrustedModel : IDisposable
 {
     private readonly IComputeDevice _device;
     private readonly ElementType? _kvType;
+    private readonly LayerWorkspace _workspace;
     private LayerStack? _middle;
     private KvPool? _middlePool;
 
-    private TrustedModel(IModelSource source, Tokenizer tokenizer, IComputeDevice device, LocalHead head, LocalTail tail, LayerRange middleRange, ElementType? kvType)
+    private TrustedModel(
+        IModelSource source, Tokenizer tokenizer, IComputeDevice device, LocalHead head, LocalTail tail, LayerRange middleRange, ElementType? kvType,
+        LayerWorkspace workspace)
     {
         Source = source;
         Config = source.Config;
@@ -24,6 +27,7 @@ public sealed class TrustedModel : IDisposable
         Tail = tail;
         MiddleRange = middleRange;
         _kvType = kvType;
+        _workspace = workspace;
     }
 
     /// <summary>The file.</summary>
@@ -60,8 +64,11 @@ public sealed class TrustedModel : IDisposable
     /// <param name="cut">The cut, already validated.</param>
     /// <param name="kvTokens">Cache rows all sessions together may hold on this side.</param>
     /// <param name="kvType">Storage of keys and values; null takes the device's preference.</param>
+    /// <param name="progress">Layers loaded, of the head's and then of the tail's.</param>
     /// <exception cref="ModelFormatException">The file lacks its ends or a layer.</exception>
-    public static TrustedModel Load(IModelSource source, Tokenizer tokenizer, IComputeDevice device, Cut? cut, int kvTokens, ElementType? kvType = null)
+    public static TrustedModel Load(
+        IModelSource source, Tokenizer tokenizer, IComputeDevice device, Cut? cut, int kvTokens, ElementType? kvType = null,
+        IProgress<LoadProgress>? progress = null)
     {
         if (!source.HasEnds)
         {
@@ -72,15 +79,16 @@ public sealed class TrustedModel : IDisposable
         int layers = source.Config.Layers;
         LayerRange head = cut?.HeadRange ?? new LayerRange(0, 0);
         LayerRange tail = cut?.TailRange(layers) ?? new LayerRange(layers, layers);
-        LocalHead localHead = new(device, source, head, kvTokens, kvType);
-        LocalTail localTail = new(device, source, tail, kvTokens, kvType);
-        return new TrustedModel(source, tokenizer, device, localHead, localTail, new LayerRange(head.End, tail.Start), kvType);
+        var workspace = new LayerWorkspace();
+        LocalHead localHead = new(device, source, head, kvTokens, kvType, workspace, progress);
+        LocalTail localTail = new(device, source, tail, kvTokens, kvType, workspace, progress);
+        return new TrustedModel(source, tokenizer, device, localHead, localTail, new LayerRange(head.End, tail.Start), kvType, workspace);
     }
 
     /// <summary>Middle layers on this machine (unsplit inference); loaded at the first call, shared by later ones.</summary>
-    public IMiddle CreateLocalMiddle(int maxTokens, int kvTokens)
+    public IMiddle CreateLocalMiddle(int maxTokens, int kvTokens, IProgress<LoadProgress>? progress = null)
     {
-        _middle ??= LayerStack.Load(_device, Source, MiddleRange);
+        _middle ??= LayerStack.Load(_device, Source, MiddleRange, progress, _workspace);
         _middlePool ??= _middle.CreatePool(kvTokens, _kvType);
         return new LocalMiddle(_middle, _middlePool, maxTokens, Gate);
     }
@@ -92,6 +100,7 @@ public sealed class TrustedModel : IDisposable
         _middle?.Dispose();
         Head.Dispose();
         Tail.Dispose();
+        _workspace.Dispose();
         _device.Dispose();
         Source.Dispose();
         Gate.Dispose();

@@ -85,5 +85,6 @@ public static class LayerHash
         }
 
         GC.KeepAlive(tensor);
+        tensor.Release();
     }
 }

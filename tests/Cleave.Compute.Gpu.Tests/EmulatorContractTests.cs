@@ -55,6 +55,26 @@ public sealed class EmulatorContractTests(EmulatorFixture fixture) : IClassFixtu
     public void Attention_over_trees_equals_every_row_alone(ElementType type, int prefix, int chain, int window, float cap, RopeLayout layout) =>
         Assert.InRange(Contract().Attention(type, new AttentionShape(4, 2, 16, 0.25f, cap, window), prefix, chain, layout), 0, 2e-5);
 
+    /// <summary>One row, a few (2 to 8), a batch (9 to 64) and a prompt's worth, all of one schedule: any rows of them by themselves are the same bits.</summary>
+    [Theory]
+    [InlineData(ElementType.BF16)]
+    [InlineData(ElementType.F16)]
+    [InlineData(ElementType.Q8_0)]
+    [InlineData(ElementType.Q4_K)]
+    public void Products_are_one_schedule_for_every_class_of_row_counts(ElementType type)
+    {
+        int inputs = type == ElementType.Q4_K ? 256 : 64;
+        Gen.Select(Gen.Int[2, 8], Gen.Int[9, 64], Gen.Int[65, 90], Gen.Int[1, 3], Gen.Int[0, 1000]).Sample(
+            (few, many, rows, outputs, seed) => Contract(seed).MatMul(type, rows, inputs, outputs, 1, few, many) < 4e-6, iter: 2, threads: 1);
+    }
+
+    [Theory]
+    [InlineData(3, 301, 300, 8)]
+    [InlineData(1, 5000, 5000, 130)]
+    [InlineData(2, 40, 33, 33)]
+    [InlineData(2, 3, 1, 1)]
+    public void The_largest_numbers_of_rows(int rows, int columns, int count, int k) => Contract().Tops(rows, columns, count, k);
+
     [Fact]
     public void Wrong_sizes_are_refused() => Contract().Refusals();
 }

@@ -64,7 +64,7 @@ internal sealed class InspectCommand : TaughtCommand
         Fact("attention", $"{report.Heads} query heads, {report.KvHeads} key-value heads of {report.HeadDim}");
         Fact("vocabulary", $"{report.VocabularySize}{(report.TiedEmbeddings ? ", embedding and LM head tied" : "")}");
         Fact("context", $"{report.ContextLength} tokens");
-        Fact("weights", $"{string.Join(", ", report.BytesByType.Select(static pair => FormattableString.Invariant($"{pair.Key} {Size(pair.Value)}")))}");
+        Fact("weights", $"{string.Join(", ", report.BytesByType.Select(static pair => FormattableString.Invariant($"{pair.Key} {ByteText.Of(pair.Value)}")))}");
         console.Write(facts);
         if (report is not { Head: { } head, Middle: { } middle, Tail: { } tail })
         {
@@ -77,18 +77,31 @@ internal sealed class InspectCommand : TaughtCommand
             sides.AddColumn(column, c => c.RightAligned());
         }
 
-        void Row(string part, SideReport side, string where) => sides.AddRow(part, side.Layers, where, Size(side.WeightBytes), Size(side.KvBytes));
+        void Row(string part, SideReport side, string where) => sides.AddRow(part, side.Layers, where, ByteText.Of(side.WeightBytes), ByteText.Of(side.KvBytes));
         Row("head + embedding", head, "trusted");
         Row("middle", middle, "worker");
         Row("tail + LM head", tail, "trusted");
         Row("trusted side", new SideReport("", head.WeightBytes + tail.WeightBytes, head.KvBytes + tail.KvBytes), "");
         console.Write(sides);
+        ShowMemory(console, report, contextTokens);
     }
 
-    private static string Size(long bytes) => bytes switch
+    /// <summary>A device that holds its own copy of the weights.</summary>
+    private static void ShowMemory(IAnsiConsole console, InspectReport report, int contextTokens)
     {
-        >= 1_000_000_000 => FormattableString.Invariant($"{bytes / 1e9:F2} GB"),
-        >= 1_000_000 => FormattableString.Invariant($"{bytes / 1e6:F1} MB"),
-        _ => FormattableString.Invariant($"{bytes / 1e3:F1} kB"),
-    };
+        Table table = new Table().Border(TableBorder.Rounded).Title($"on GPUs, with caches in f16 for {contextTokens} tokens");
+        foreach (string column in (string[])["cut", "weights", "trusted side", "with the embedding", "KV per 1K", "worker", "KV per 1K"])
+        {
+            table.AddColumn(column, static c => c.RightAligned());
+        }
+
+        foreach (MemoryReport row in report.Memory)
+        {
+            table.AddRow(
+                $"{row.Head} + {row.Tail}", row.Weights, ByteText.Of(row.TrustedBytes), ByteText.Of(row.TrustedBytesWithEmbedding), ByteText.Of(row.TrustedKvPer1K),
+                ByteText.Of(row.WorkerBytes), ByteText.Of(row.WorkerKvPer1K));
+        }
+
+        console.Write(table);
+    }
 }

@@ -8,7 +8,7 @@ namespace Cleave.Cli.Reports;
 /// <param name="Hardware">The hardware's own name; "" for a CPU.</param>
 /// <param name="Kernels">Its kernel fingerprint.</param>
 /// <param name="Bytes">Allocated for weights, caches and activations; a CPU reads weights in the mapped file, which is not counted.</param>
-/// <param name="DriverBytes">What the driver's context took, with what other processes held when it was opened; 0 for a CPU.</param>
+/// <param name="DriverBytes">What the driver's context took when the device was opened; 0 for a CPU.</param>
 /// <param name="TotalBytes">The device's memory; 0 for a CPU.</param>
 internal sealed record DeviceUse(string Name, string Hardware, string Kernels, long Bytes, long DriverBytes, long TotalBytes)
 {

@@ -73,6 +73,9 @@ internal sealed record InspectReport
     /// <inheritdoc cref="Head"/>
     public SideReport? Tail { get; init; }
 
+    /// <summary>What each side takes of a GPU, by cut and weight type; empty when the file lacks layers or ends.</summary>
+    public IReadOnlyList<MemoryReport> Memory { get; init; } = [];
+
     /// <summary>Looks at a model.</summary>
     /// <param name="source">The model.</param>
     /// <param name="cut">The cut to show sides for, valid for it.</param>
@@ -90,7 +93,7 @@ internal sealed record InspectReport
             return tensor.ByteLength;
         }
 
-        long[] layerBytes = [.. Enumerable.Range(source.Layers.Start, source.Layers.Count).Select(layer => LayerTensors(source, layer).Sum(Count))];
+        long[] layerBytes = [.. Enumerable.Range(source.Layers.Start, source.Layers.Count).Select(layer => ModelSizes.TensorsOf(source, layer).Sum(pair => Count(pair.Tensor)))];
         long embedding = source.HasEnds ? Count(source.End(EndTensor.Embedding)) : 0;
         long output = source.HasEnds ? Count(source.End(EndTensor.FinalNorm)) : 0;
         output += source.HasEnds && !config.TiedEmbeddings ? Count(source.End(EndTensor.LmHead)) : 0;
@@ -123,25 +126,7 @@ internal sealed record InspectReport
             Head = whole ? Side(cut.HeadRange, embedding) : null,
             Middle = whole ? Side(cut.MiddleRange(config.Layers), 0) : null,
             Tail = whole ? Side(cut.TailRange(config.Layers), output) : null,
+            Memory = whole ? MemoryReport.Of(source, cut, contextTokens) : [],
         };
-    }
-
-    private static IEnumerable<TensorData> LayerTensors(IModelSource source, int layer)
-    {
-        foreach (LayerTensor role in Enum.GetValues<LayerTensor>())
-        {
-            bool expert = source.Config.Experts > 0 && role is (LayerTensor.Gate or LayerTensor.Up or LayerTensor.Down);
-            if (expert)
-            {
-                for (int i = 0; i < source.Config.Experts; i++)
-                {
-                    yield return source.Expert(layer, i, role);
-                }
-            }
-            else if (source.Layer(layer, role) is { } tensor)
-            {
-                yield return tensor;
-            }
-        }
     }
 }

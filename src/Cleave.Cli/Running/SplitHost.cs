@@ -90,7 +90,7 @@ internal sealed class SplitHost : IAsyncDisposable
             if (settings is { Cut: { } cut, Workers: [] })
             {
                 say("starting a worker process");
-                starting = WorkerProcess.StartAsync(settings.ModelPath, cut.MiddleRange(source.Config.Layers), settings.Weights, settings.Devices, cancellationToken);
+                starting = WorkerProcess.StartAsync(settings.ModelPath, cut.MiddleRange(source.Config.Layers), settings.Weights, settings.Devices, say, cancellationToken);
             }
 
             int kvTokens = settings.Sessions * (ContextTokens(settings, source.Config) + DraftRows);
@@ -135,7 +135,7 @@ internal sealed class SplitHost : IAsyncDisposable
     {
         if (_roster is null)
         {
-            return Generator(Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens), _sessionTokens, decoder, configure, knownRttMs);
+            return Generator(Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens, new LoadingStatus("the model", _say)), _sessionTokens, decoder, configure, knownRttMs);
         }
 
         Remote remote = await ConnectAsync(_roster, cancellationToken);
@@ -165,7 +165,7 @@ internal sealed class SplitHost : IAsyncDisposable
             Cut = _settings.Cut,
             Wire = _settings.Wire,
             OpenAsync = (opening, _) => Task.FromResult(Generator(
-                Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens), _sessionTokens, decoder, null, opening.KnownRttMs)),
+                Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens, new LoadingStatus("the model", _say)), _sessionTokens, decoder, null, opening.KnownRttMs)),
         };
         if (_roster is not { } roster)
         {
@@ -219,7 +219,7 @@ internal sealed class SplitHost : IAsyncDisposable
         IComputeDevice device = DeviceSelector.Open(TrustedDevice.Request(source, settings, kvTokens), say);
         try
         {
-            return TrustedModel.Load(source, TokenizerLoader.Load(source), device, settings.Cut, kvTokens, settings.Devices.KvType);
+            return TrustedModel.Load(source, TokenizerLoader.Load(source), device, settings.Cut, kvTokens, settings.Devices.KvType, new LoadingStatus("head and tail", say));
         }
         catch
         {
@@ -259,7 +259,7 @@ internal sealed class SplitHost : IAsyncDisposable
     {
         _interject("the worker process ended; starting another");
         await _workerProcess!.DisposeAsync();
-        _workerProcess = await WorkerProcess.StartAsync(_settings.ModelPath, Model.MiddleRange, _settings.Weights, _settings.Devices, cancellationToken);
+        _workerProcess = await WorkerProcess.StartAsync(_settings.ModelPath, Model.MiddleRange, _settings.Weights, _settings.Devices, _interject, cancellationToken);
         return LinkTo(_workerProcess.Link);
     }
 

@@ -56,9 +56,12 @@ internal static class TrustedDevice
             Try("--weights q8", settings.Cut, devices, kvTokens, WeightPrecision.Q8);
         }
 
-        if (kvTokens > 2048)
+        for (int tokens = 32_768; tokens >= 512 && !fits.Exists(static fit => fit.StartsWith("--context", StringComparison.Ordinal)); tokens /= 2)
         {
-            Try("--context 2048", settings.Cut, devices, 2048, null);
+            if (tokens < kvTokens)
+            {
+                Try($"--context {tokens}", settings.Cut, devices, tokens, null);
+            }
         }
 
         // The largest cut below the one asked for, in both ends alike.

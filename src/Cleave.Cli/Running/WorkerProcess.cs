@@ -13,14 +13,21 @@ namespace Cleave.Cli.Running;
 /// </summary>
 internal sealed class WorkerProcess : IAsyncDisposable
 {
-    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(60);
+    // Of silence: a large model takes minutes to load, and the worker says so.
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(120);
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(5);
 
     private readonly Process _process;
     private readonly StringBuilder _errors = new();
+    private readonly Action<string> _say;
+    private long _heardAt = Stopwatch.GetTimestamp();
     private bool _ended;
 
-    private WorkerProcess(Process process) => _process = process;
+    private WorkerProcess(Process process, Action<string> say)
+    {
+        _process = process;
+        _say = say;
+    }
 
     /// <summary>How to reach it.</summary>
     public PairingLink Link { get; private set; } = null!;
@@ -33,7 +40,7 @@ internal sealed class WorkerProcess : IAsyncDisposable
 
     /// <summary>Starts a worker for some layers of a model on a free loopback port, and waits until it serves.</summary>
     /// <exception cref="CliException">It did not start; the message has its own words.</exception>
-    public static async Task<WorkerProcess> StartAsync(string modelPath, LayerRange layers, WeightPrecision weights, DeviceSettings devices, CancellationToken cancellationToken)
+    public static async Task<WorkerProcess> StartAsync(string modelPath, LayerRange layers, WeightPrecision weights, DeviceSettings devices, Action<string> say, CancellationToken cancellationToken)
     {
         ProcessStartInfo start = Locate();
         foreach (string argument in (string[])["--model", modelPath, "--layers", layers.ToString(), "--listen", "127.0.0.1:0", "--weights", weights.ToString(), "--child"])
@@ -54,7 +61,7 @@ internal sealed class WorkerProcess : IAsyncDisposable
         start.RedirectStandardOutput = true;
         start.RedirectStandardError = true;
         Process process = Process.Start(start) ?? throw new CliException($"{start.FileName} could not be started");
-        var worker = new WorkerProcess(process);
+        var worker = new WorkerProcess(process, say);
         try
         {
             worker.Link = await worker.WaitForLinkAsync(cancellationToken);
@@ -123,6 +130,12 @@ internal sealed class WorkerProcess : IAsyncDisposable
         };
         _process.ErrorDataReceived += (_, line) =>
         {
+            Volatile.Write(ref _heardAt, Stopwatch.GetTimestamp());
+            if (line.Data is { } said && (said.EndsWith("layers are loaded", StringComparison.Ordinal) || said.StartsWith("computing on", StringComparison.Ordinal)))
+            {
+                _say("the worker: " + said);
+            }
+
             lock (_errors)
             {
                 if (line.Data is not null && _errors.Length < 4000)
@@ -133,13 +146,19 @@ internal sealed class WorkerProcess : IAsyncDisposable
         };
         _process.BeginErrorReadLine();
         _process.BeginOutputReadLine();
-        try
+        while (true)
         {
-            return await found.Task.WaitAsync(StartTimeout, cancellationToken);
-        }
-        catch (TimeoutException)
-        {
-            throw new CliException(string.Create(CultureInfo.InvariantCulture, $"the worker was not ready after {StartTimeout.TotalSeconds} s") + Said());
+            try
+            {
+                return await found.Task.WaitAsync(TimeSpan.FromSeconds(1), cancellationToken);
+            }
+            catch (TimeoutException) when (Stopwatch.GetElapsedTime(Volatile.Read(ref _heardAt)) < StartTimeout)
+            {
+            }
+            catch (TimeoutException)
+            {
+                throw new CliException(string.Create(CultureInfo.InvariantCulture, $"the worker has said nothing for {StartTimeout.TotalSeconds} s and is not ready") + Said());
+            }
         }
     }
 

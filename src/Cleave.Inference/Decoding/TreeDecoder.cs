@@ -67,6 +67,7 @@ public sealed class TreeDecoder
         _tree.Allows = _masks is null ? null : _masks.Allows;
         _observer = observer;
         _clock = session.Clock;
+        session.Reduction = mask is null && observer is null ? sampler.Reduction(history, session.Model.Tail.VocabularySize) : null;
         _growth = new TreeGrowth(_tree, drafter, costs, _clock);
         _timeline = new FrameTimeline(costs);
     }
@@ -133,7 +134,7 @@ public sealed class TreeDecoder
             {
                 int at = _path[^1];
                 await EvaluateAsync(at, cancellationToken);
-                int token = Choose(at);
+                int token = await ChooseAsync(at, cancellationToken);
                 ended = _options.StopAtEndOfTurn && _session.Model.Tokenizer.IsEndOfTurn(token);
                 _tree.Learn(at, token);
                 int child = _tree.FindChild(at, token);
@@ -269,7 +270,7 @@ public sealed class TreeDecoder
     /// <summary>Runs the tail over a node and those below it that the walk will probably visit.</summary>
     private async ValueTask EvaluateAsync(int node, CancellationToken cancellationToken)
     {
-        if (_session.HasLogits(_tree[node].RowId))
+        if (_session.HasVerdict(_tree[node].RowId))
         {
             return;
         }
@@ -323,21 +324,32 @@ public sealed class TreeDecoder
         if (_observed.Count > 0)
         {
             await EvaluateRowsAsync(cancellationToken);
-            _drafter.Observe(_tree, CollectionsMarshal.AsSpan(_observed), node => Sampler.ArgMax(_session.Logits(_tree[node].RowId)));
+            _drafter.Observe(_tree, CollectionsMarshal.AsSpan(_observed), node => Best(_tree[node].RowId));
         }
     }
 
     /// <summary>The model's token after a node, and what follows from it for the path's history and mask.</summary>
-    private int Choose(int node)
+    private async ValueTask<int> ChooseAsync(int node, CancellationToken cancellationToken)
     {
-        ReadOnlySpan<float> logits = _session.Logits(_tree[node].RowId);
+        ulong row = _tree[node].RowId;
         int position = _session.CommittedTokens.Count + _path.Count; // the root's row is the next position, its successor one more
-        int token = _sampler.Choose(logits, _history, position, _masks?.Current);
-        _observer?.OnToken(token, logits);
+        if (_session.Reduction is null || _session.Summary(row) is not { } summary || !_sampler.TryChoose(summary, _history, position, out int token))
+        {
+            if (!_session.HasLogits(row))
+            {
+                await _session.CompleteAsync(row, cancellationToken);
+            }
+
+            token = _sampler.Choose(_session.Logits(row), _history, position, _masks?.Current);
+            _observer?.OnToken(token, _session.Logits(row));
+        }
+
         _history.AddOutput(token);
         _masks?.Advance(token);
         return token;
     }
+
+    private int Best(ulong row) => _session.Summary(row) is { } summary ? summary.Tokens[0] : Sampler.ArgMax(_session.Logits(row));
 
     private void Commit()
     {

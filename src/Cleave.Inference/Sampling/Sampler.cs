@@ -5,7 +5,7 @@ namespace Cleave.Inference.Sampling;
 /// drafted token is accepted exactly when it equals the choice. Order: ids outside the tokenizer, mask, penalties,
 /// temperature, top-k, top-p, min-p, Gumbel noise, argmax; ties take the lowest id. One sampler serves one generation.
 /// </summary>
-public sealed class Sampler
+public sealed partial class Sampler
 {
     private readonly int _vocabularySize;
     private float[] _work = [];
@@ -86,8 +86,7 @@ public sealed class Sampler
             {
                 if ((uint)token < (uint)logits.Length)
                 {
-                    float logit = logits[token];
-                    logits[token] = (float)(logit > 0 ? logit / Options.RepetitionPenalty : logit * Options.RepetitionPenalty);
+                    logits[token] = Repeated(logits[token]);
                 }
             }
         }
@@ -98,11 +97,15 @@ public sealed class Sampler
             {
                 if ((uint)token < (uint)logits.Length)
                 {
-                    logits[token] -= (float)((occurrences * Options.FrequencyPenalty) + Options.PresencePenalty);
+                    logits[token] -= Occurred(occurrences);
                 }
             }
         }
     }
+
+    private float Repeated(float logit) => (float)(logit > 0 ? logit / Options.RepetitionPenalty : logit * Options.RepetitionPenalty);
+
+    private float Occurred(int occurrences) => (float)((occurrences * Options.FrequencyPenalty) + Options.PresencePenalty);
 
     /// <summary>No top-k or top-p: one pass over all tokens at or above the min-p threshold.</summary>
     private int ChooseByThreshold(ReadOnlySpan<float> logits, int position)

@@ -1,5 +1,7 @@
+using Cleave.Compute;
 using Cleave.Engine;
 using Cleave.Inference.Privacy;
+using Cleave.Inference.Sampling;
 
 namespace Cleave.Inference.Sessions;
 
@@ -176,15 +178,39 @@ public sealed class SplitSession : IAsyncDisposable
     /// <summary>True when the row's hidden state has come back.</summary>
     public bool HasArrived(ulong rowId) => _tail.Has(rowId);
 
+    /// <summary>True when the row was evaluated: <see cref="Summary"/> tells whether whole or in short.</summary>
+    public bool HasVerdict(ulong rowId) => _tail.HasVerdict(rowId);
+
     /// <summary>True when <see cref="Logits"/> may be called for the row.</summary>
     public bool HasLogits(ulong rowId) => _tail.HasLogits(rowId);
+
+    /// <summary>
+    /// What rows are evaluated to, where the tail's device is better not asked for whole rows of logits; null asks for whole rows.
+    /// </summary>
+    public LogitReduction? Reduction { get; set; }
+
+    /// <summary>Rows evaluated in short of which the whole was needed after all.</summary>
+    public long RowsCompleted => _tail.RowsCompleted;
 
     /// <summary>Runs the tail over rows that have arrived (and their ancestors) in one pass.</summary>
     public async ValueTask EvaluateAsync(ReadOnlyMemory<ulong> rowIds, CancellationToken cancellationToken)
     {
         using ComputeGate.Lease lease = await _model.Gate.EnterAsync(cancellationToken);
         long started = Clock.GetTimestamp();
-        _tail.Evaluate(rowIds.Span, wantLogits: true);
+        TopRows? tops = _model.Device.PrefersTopRows ? Reduction?.Ask(_live.Values.Select(static live => live.Token)) : null;
+        _tail.Evaluate(rowIds.Span, wantLogits: true, tops);
+        Timings.TailMs += Clock.GetElapsedTime(started).TotalMilliseconds;
+    }
+
+    /// <summary>The row in short, or null when it was evaluated whole.</summary>
+    public LogitSummary? Summary(ulong rowId) => _tail.Summary(rowId);
+
+    /// <summary>Makes the whole row, for <see cref="Logits"/>, of one evaluated in short.</summary>
+    public async ValueTask CompleteAsync(ulong rowId, CancellationToken cancellationToken)
+    {
+        using ComputeGate.Lease lease = await _model.Gate.EnterAsync(cancellationToken);
+        long started = Clock.GetTimestamp();
+        _tail.Complete(rowId);
         Timings.TailMs += Clock.GetElapsedTime(started).TotalMilliseconds;
     }
 

@@ -1,4 +1,6 @@
+using Cleave.Compute;
 using Cleave.Engine;
+using Cleave.Inference.Sampling;
 
 namespace Cleave.Inference.Sessions;
 
@@ -44,15 +46,16 @@ internal sealed class TailRows(LocalTail tail, KvCache cache, int hiddenSize) : 
         row.ParentId = parentId;
         row.TailId = 0;
         row.HasLogits = false;
+        row.Summary = null;
         hidden.CopyTo(row.Hidden);
         _rows.Add(id, row);
     }
 
     /// <summary>
     /// Runs the tail over <paramref name="ids"/> and whatever ancestors of theirs it has not seen, in one pass, and keeps the
-    /// logits of <paramref name="ids"/> when <paramref name="wantLogits"/>.
+    /// logits of <paramref name="ids"/> when <paramref name="wantLogits"/>: whole rows, or in short when <paramref name="tops"/> asks so.
     /// </summary>
-    public void Evaluate(ReadOnlySpan<ulong> ids, bool wantLogits)
+    public void Evaluate(ReadOnlySpan<ulong> ids, bool wantLogits, TopRows? tops = null)
     {
         // 1. The rows to run, parents before children.
         _batch.Clear();
@@ -91,6 +94,12 @@ internal sealed class TailRows(LocalTail tail, KvCache cache, int hiddenSize) : 
         }
 
         // 3. Run.
+        if (tops is not null && wanted > 0)
+        {
+            RunInShort(wanted, tops);
+            return;
+        }
+
         Grow(ref _logits, wanted * tail.VocabularySize);
         tail.Run(
             cache, _treeRows.AsSpan(0, _batch.Count), _hidden.AsSpan(0, _batch.Count * hiddenSize), _wanted.AsSpan(0, wanted),
@@ -104,8 +113,30 @@ internal sealed class TailRows(LocalTail tail, KvCache cache, int hiddenSize) : 
         }
     }
 
+    /// <summary>True when the row was evaluated, whole or in short.</summary>
+    public bool HasVerdict(ulong id) => _rows.TryGetValue(id, out Row? row) && (row.HasLogits || row.Summary is not null);
+
+    /// <summary>The row in short, or null when it was evaluated whole.</summary>
+    public LogitSummary? Summary(ulong id) => _rows[id].Summary;
+
     /// <summary>True when <see cref="Logits"/> may be called for the row.</summary>
     public bool HasLogits(ulong id) => _rows.TryGetValue(id, out Row? row) && row.HasLogits;
+
+    /// <summary>Makes the whole row of one evaluated in short.</summary>
+    public void Complete(ulong id)
+    {
+        Row row = _rows[id];
+        if (!row.HasLogits && row.Summary is not null)
+        {
+            row.Logits ??= new float[tail.VocabularySize];
+            tail.LogitsOf(row.Normed, row.Logits);
+            row.HasLogits = true;
+            RowsCompleted++;
+        }
+    }
+
+    /// <summary>Rows evaluated in short of which the whole was needed after all.</summary>
+    public long RowsCompleted { get; private set; }
 
     /// <summary>[vocabulary] of an evaluated row; valid until the row dies or is committed and the next row arrives.</summary>
     public ReadOnlySpan<float> Logits(ulong id) => _rows[id] is { HasLogits: true } row
@@ -170,6 +201,21 @@ internal sealed class TailRows(LocalTail tail, KvCache cache, int hiddenSize) : 
         }
     }
 
+    private void RunInShort(int wanted, TopRows tops)
+    {
+        Grow(ref _logits, wanted * hiddenSize);
+        tail.Run(
+            cache, _treeRows.AsSpan(0, _batch.Count), _hidden.AsSpan(0, _batch.Count * hiddenSize), _wanted.AsSpan(0, wanted), tops,
+            _logits.AsSpan(0, wanted * hiddenSize));
+        for (int i = 0; i < wanted; i++)
+        {
+            Row row = _batch[_wanted[i]];
+            row.Normed ??= new float[hiddenSize];
+            _logits.AsSpan(i * hiddenSize, hiddenSize).CopyTo(row.Normed);
+            row.Summary = new LogitSummary(tops, i);
+        }
+    }
+
     private static void Grow<T>(ref T[] array, int length)
     {
         if (array.Length < length)
@@ -191,5 +237,9 @@ internal sealed class TailRows(LocalTail tail, KvCache cache, int hiddenSize) : 
         public float[] Hidden { get; } = hidden;
 
         public float[]? Logits { get; set; }
+
+        public float[]? Normed { get; set; }
+
+        public LogitSummary? Summary { get; set; }
     }
 }

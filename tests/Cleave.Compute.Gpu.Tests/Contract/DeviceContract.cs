@@ -95,6 +95,44 @@ internal sealed class DeviceContract(IComputeDevice device, int seed)
         }
     }
 
+    /// <summary>The largest numbers of rows, ties and all, as the host finds them; their mass up to rounding.</summary>
+    public double Tops(int rows, int columns, int count, int k)
+    {
+        float[] x = Numbers(rows * columns);
+        for (int i = 0; i < x.Length; i += 3)
+        {
+            // Many equal numbers: the lowest column comes first.
+            x[i] = MathF.Round(x[i] * 4) / 4;
+        }
+
+        int[] asked = [0, count - 1, count / 2];
+        using DeviceTensor wide = device.Allocate(rows, columns + 16);
+        DeviceTensor view = wide.Columns(8, columns);
+        device.Upload(x, view, rows);
+        var found = new TopRows(count, k, 1 / 0.7f, asked);
+        device.TopOf(view, rows, found);
+        var expected = new TopRows(count, k, 1 / 0.7f, asked);
+        expected.Prepare(rows);
+        double error = 0;
+        for (int row = 0; row < rows; row++)
+        {
+            expected.Fill(row, x.AsSpan(row * columns, columns));
+            error = Math.Max(error, Math.Abs(found.Sums[row] - expected.Sums[row]) / expected.Sums[row]);
+        }
+
+        Check(found.Columns.AsSpan().SequenceEqual(expected.Columns), $"columns of the {k} largest of {count}: [{string.Join(' ', found.Columns)}] for [{string.Join(' ', expected.Columns)}]");
+        Same(expected.Values, found.Values, $"the {k} largest of {count}");
+        Same(expected.AskedValues, found.AskedValues, "numbers asked for");
+        Check(error < 1e-5, $"mass of {count} numbers: relative error {error:E2}");
+
+        // A row by itself.
+        using DeviceTensor one = Put(x.AsSpan((rows - 1) * columns, columns), 1, columns);
+        var alone = new TopRows(count, k, 1 / 0.7f, asked);
+        device.TopOf(one, 1, alone);
+        Check(alone.Sums[0] == found.Sums[rows - 1], "mass of a row alone");
+        return error;
+    }
+
     /// <summary>Norms of whole rows and of groups, in place too, each row alike alone.</summary>
     public void RmsNorm(int rows, int columns, int groups)
     {
