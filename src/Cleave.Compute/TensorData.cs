@@ -14,7 +14,7 @@ public sealed unsafe class TensorData
     /// <param name="shape">Dimensions, outermost first.</param>
     /// <param name="pointer">First byte; must stay valid as long as <paramref name="owner"/> lives.</param>
     /// <param name="byteLength">Bytes available at <paramref name="pointer"/>.</param>
-    /// <param name="owner">Keeps the memory alive. One that is disposable is this tensor's alone, and is disposed by <see cref="Release"/>.</param>
+    /// <param name="owner">Keeps the memory alive; an <see cref="ITensorMemory"/> is given back by <see cref="Release"/>.</param>
     /// <exception cref="ArgumentException">The shape does not fit the bytes.</exception>
     public TensorData(string name, ElementType type, IReadOnlyList<long> shape, byte* pointer, long byteLength, object? owner)
     {
@@ -70,7 +70,7 @@ public sealed unsafe class TensorData
     /// Gives back memory that was made for this tensor alone; memory shared with others (a mapped file) stays. The tensor is not to be read
     /// any more.
     /// </summary>
-    public void Release() => (_owner as IDisposable)?.Dispose();
+    public void Release() => (_owner as ITensorMemory)?.Free();
 
     /// <summary>The encoded bytes of one row.</summary>
     public ReadOnlySpan<byte> Row(long row)

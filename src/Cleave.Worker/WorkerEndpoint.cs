@@ -55,7 +55,7 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
         _table = new SessionTable(context, model, _metrics, _logger);
         _loop = new ComputeLoop(model, _table, _limits, _shape, _metrics, _time, _logger);
         _table.Released = _loop.Release;
-        _metrics.Observe(() => _table.Count, () => _loop.QueuedRows, () => _model.Pool.Used);
+        _metrics.Observe(() => _table.Count, () => _loop.QueuedRows, () => _model.Pool.Used, () => _model.Stack.Device.AllocatedBytes);
         tenants.Revoked += _table.CloseTenant;
         TimeSpan sweep = TimeSpan.FromTicks(Math.Max(_limits.IdleTimeout.Ticks / 8, TimeSpan.TicksPerMillisecond));
         _sweep = _time.CreateTimer(_ => _table.CloseIdle(), null, sweep, sweep);

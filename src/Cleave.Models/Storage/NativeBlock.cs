@@ -1,9 +1,10 @@
 using System.Runtime.InteropServices;
+using Cleave.Compute;
 
 namespace Cleave.Models.Storage;
 
 /// <summary>Native memory of one tensor: given back when that is released, or with the last reference to it.</summary>
-internal sealed unsafe class NativeBlock : IDisposable
+internal sealed unsafe class NativeBlock : ITensorMemory
 {
     private const int Alignment = 64;
 
@@ -27,13 +28,7 @@ internal sealed unsafe class NativeBlock : IDisposable
 
     public byte* Pointer { get; }
 
-    public void Dispose()
-    {
-        Free();
-        GC.SuppressFinalize(this);
-    }
-
-    private void Free()
+    public void Free()
     {
         if (Interlocked.Exchange(ref _disposed, 1) == 0)
         {

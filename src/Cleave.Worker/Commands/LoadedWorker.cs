@@ -51,6 +51,11 @@ internal sealed class LoadedWorker : IDisposable
         }
     }
 
+    /// <summary>What was taken of a GPU, or null on a CPU.</summary>
+    public string? MemoryLine => _device is not GpuDevice gpu ? null : string.Create(
+        CultureInfo.InvariantCulture,
+        $"{gpu.Name} ({gpu.Hardware}): {gpu.AllocatedBytes / 1e9:F2} GB allocated, {gpu.FreeBytes / 1e9:F2} GB free; the driver's context took {gpu.DriverBytes / 1e9:F2} GB apart.");
+
     /// <inheritdoc />
     public void Dispose()
     {

@@ -74,6 +74,11 @@ internal static class WorkerHost
 
         using LoadedWorker loaded = await Task.Run(() => LoadedWorker.Load(options, Console.Error.WriteLine), stop).WaitAsync(stop).ConfigureAwait(false);
         WorkerModel model = loaded.Model;
+        if (loaded.MemoryLine is { } memory)
+        {
+            await Console.Error.WriteLineAsync(memory).ConfigureAwait(false);
+        }
+
         if (model.Notice is { } notice)
         {
             await Console.Error.WriteLineAsync(notice).ConfigureAwait(false);

@@ -29,11 +29,12 @@ internal sealed class WorkerMetrics : IDisposable
         _wrongTokens = _meter.CreateCounter<long>("cleave.worker.wrong_tokens", "{call}", "Calls without a valid token");
     }
 
-    public void Observe(Func<int> sessions, Func<int> queuedRows, Func<int> kvTokens)
+    public void Observe(Func<int> sessions, Func<int> queuedRows, Func<int> kvTokens, Func<long> deviceBytes)
     {
         _meter.CreateObservableGauge("cleave.worker.sessions", sessions, "{session}", "Open sessions");
         _meter.CreateObservableGauge("cleave.worker.queued_rows", queuedRows, "{row}", "Rows waiting");
         _meter.CreateObservableGauge("cleave.worker.kv_tokens", kvTokens, "{token}", "KV tokens in use");
+        _meter.CreateObservableGauge("cleave.worker.device_bytes", deviceBytes, "By", "Device memory allocated for weights, caches and activations");
     }
 
     public void PassDone(int rows, int frames)
