@@ -56,6 +56,15 @@ internal static class ContractRun
 
         Check("largest 64 of 131072", c => c.Tops(5, 131072, 131072, 64));
         Check("largest 128 of 32000", c => c.Tops(33, 32768, 32000, 128));
+        Check("gated BF16 5x512x48", c => c.Gated(ElementType.BF16, 5, 512, 48, 2, 3));
+        if (large)
+        {
+            foreach (ElementType type in new[] { ElementType.BF16, ElementType.F16, ElementType.Q8_0, ElementType.Q4_K })
+            {
+                Check($"gated {type} 300x1280x1536", c => c.Gated(type, 300, 1280, 1536, 1, 8, 9, 17, 32, 64, 65, 200));
+            }
+        }
+
         Check("norm 5x4096", c => Nothing(() => c.RmsNorm(5, 4096, 1)));
         Check("norm 3x1000/8", c => Nothing(() => c.RmsNorm(3, 1000, 8)));
         Check("element-wise", c => Nothing(() => c.Elementwise(7, 1000)));

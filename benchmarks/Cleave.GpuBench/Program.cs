@@ -47,6 +47,14 @@ foreach (string section in sections)
                 }
 
                 break;
+            case "tune":
+                using (var block = new RandomBlock(ElementType.BF16, 700L << 20))
+                {
+                    timing.Copy();
+                    timing.Tune(RandomModel.Mistral7B, block, Environment.GetEnvironmentVariable("VARIANTS")!.Split(';'), [1, 8, 32], 2048);
+                }
+
+                break;
             case "7b":
             case "12b":
                 using (var block = new RandomBlock(ElementType.BF16, 1400L << 20))

@@ -23,7 +23,7 @@ public sealed partial class GpuDevice
         {
             long units = Cuda.WeightPacking.Units(first.Type, outputs, inputs);
             MemoryBuffer1D<ushort, Stride1D.Dense> packed = AllocateMemory<ushort>(units, $"weight '{first.Name}' [{outputs}, {inputs}]");
-            _cuda.Pack(stacked, outputs, inputs, packed.View.BaseView);
+            _cuda.Pack(stacked, outputs, inputs, gated: false, packed.View.BaseView);
             return new GpuWeight(first.Type, outputs, inputs, packed, packed: true, host: null, bytes => Account(-bytes));
         }
 
@@ -37,6 +37,25 @@ public sealed partial class GpuDevice
         }
 
         return new GpuWeight(first.Type, outputs, inputs, memory, packed: false, host: null, bytes => Account(-bytes));
+    }
+
+    /// <inheritdoc />
+    public DeviceWeight LoadGated(TensorData gate, TensorData up, Activation activation)
+    {
+        ArgumentNullException.ThrowIfNull(gate);
+        ArgumentNullException.ThrowIfNull(up);
+        int inputs = checked((int)gate.Columns);
+        int outputs = checked((int)(gate.Rows + up.Rows));
+        if (_cuda is null || activation != Activation.Silu || gate.Type != up.Type || up.Columns != inputs || gate.Rows != up.Rows || gate.Rows % 8 != 0
+            || !Cuda.WeightPacking.Packs(gate.Type, inputs))
+        {
+            return LoadWeight([gate, up]);
+        }
+
+        MemoryBuffer1D<ushort, Stride1D.Dense> packed = AllocateMemory<ushort>(
+            Cuda.WeightPacking.Units(gate.Type, outputs, inputs), $"weights '{gate.Name}' and '{up.Name}' [{outputs}, {inputs}]");
+        _cuda.Pack([gate, up], outputs, inputs, gated: true, packed.View.BaseView);
+        return new GpuWeight(gate.Type, outputs, inputs, packed, packed: true, host: null, bytes => Account(-bytes)) { IsGated = true };
     }
 
     /// <inheritdoc />
@@ -143,6 +162,29 @@ public sealed partial class GpuDevice
         {
             Written(to);
             _cuda!.MatMul(from, w, bias as GpuTensor, y: null, to, scale, rows);
+        }
+    }
+
+    /// <inheritdoc />
+    public void GatedMatMul(DeviceTensor x, DeviceWeight gateUp, Activation activation, DeviceTensor scratch, DeviceTensor y, int rows)
+    {
+        GpuWeight w = Weight(gateUp);
+        int inner = w.Outputs / 2;
+        if (!w.IsGated)
+        {
+            MatMul(x, gateUp, null, scratch, rows);
+            GatedActivation(scratch.Columns(0, inner), scratch.Columns(inner, inner), activation, y, rows);
+            return;
+        }
+
+        GpuTensor from = Tensor(x, rows);
+        GpuTensor to = Tensor(y, rows);
+        Require(from.ColumnCount == w.Inputs && to.ColumnCount == inner && activation == Activation.Silu,
+            $"x has {from.ColumnCount} columns and y {to.ColumnCount}, the activation is {activation}; the gated weight is [2 x {inner}, {w.Inputs}] for {Activation.Silu}");
+        if (rows > 0)
+        {
+            Written(to);
+            _cuda!.GatedMatMul(from, w, to, rows);
         }
     }
 
@@ -429,6 +471,7 @@ public sealed partial class GpuDevice
 
     private static void RequireProduct(GpuTensor x, GpuWeight weight, DeviceTensor? bias, GpuTensor y)
     {
+        Require(!weight.IsGated, "a weight of gates and ups is multiplied with by GatedMatMul alone");
         Require(x.ColumnCount == weight.Inputs && y.ColumnCount == weight.Outputs,
             $"x has {x.ColumnCount} columns and y {y.ColumnCount}; the weight is [{weight.Outputs}, {weight.Inputs}]");
         Require(bias is null || bias.ColumnCount == weight.Outputs, $"the bias has {bias?.ColumnCount} numbers for {weight.Outputs} outputs");

@@ -37,6 +37,9 @@ internal sealed class GpuWeight : DeviceWeight
     /// <summary>True when laid out in tensor-core fragments.</summary>
     public bool IsPacked { get; }
 
+    /// <summary>True when bands hold gates beside their ups (<see cref="GpuDevice.LoadGated"/>).</summary>
+    public bool IsGated { get; init; }
+
     /// <summary>The rows in host memory when the weight was left there.</summary>
     public TensorData? Host { get; }
 

@@ -29,6 +29,12 @@ public interface IComputeDevice : IDisposable
     /// </summary>
     DeviceWeight LoadWeight(IReadOnlyList<TensorData> stacked);
 
+    /// <summary>
+    /// Makes the weight of a gated feed-forward's first half, for <see cref="GatedMatMul"/> alone: gate above up, of one element type
+    /// and shape. A device may lay the two out side by side.
+    /// </summary>
+    DeviceWeight LoadGated(TensorData gate, TensorData up, Activation activation) => LoadWeight([gate, up]);
+
     /// <summary>Makes a weight that is only gathered from; a device with little memory may leave it on the host.</summary>
     DeviceWeight LoadEmbedding(TensorData embedding) => LoadWeight([embedding]);
 
@@ -64,6 +70,17 @@ public interface IComputeDevice : IDisposable
     {
         MatMul(x, weight, bias, scratch, rows);
         Add(residual, scratch, scale, rows);
+    }
+
+    /// <summary>
+    /// y = activation(x·Gᵀ) · (x·Uᵀ) for a weight of <see cref="LoadGated"/>, in one pass where the device has it.
+    /// <paramref name="scratch"/> [rows, 2 · inner] may be used for the products, and y may be its first half; what is left of it is undefined.
+    /// </summary>
+    void GatedMatMul(DeviceTensor x, DeviceWeight gateUp, Activation activation, DeviceTensor scratch, DeviceTensor y, int rows)
+    {
+        int inner = gateUp.Outputs / 2;
+        MatMul(x, gateUp, null, scratch, rows);
+        GatedActivation(scratch.Columns(0, inner), scratch.Columns(inner, inner), activation, y, rows);
     }
 
     /// <summary>

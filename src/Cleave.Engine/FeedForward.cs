@@ -25,7 +25,8 @@ internal abstract class FeedForward : IDisposable
 internal sealed class DenseFeedForward : FeedForward
 {
     private readonly ModelConfig _config;
-    private readonly Projection _gateUp;
+    private readonly DeviceWeight? _gated;
+    private readonly Projection? _gateUp;
     private readonly Projection _down;
 
     public DenseFeedForward(IComputeDevice device, IModelSource source, int layer)
@@ -41,27 +42,47 @@ internal sealed class DenseFeedForward : FeedForward
         TensorData? gateBias = null, TensorData? upBias = null, TensorData? downBias = null)
     {
         _config = config;
-        _gateUp = new Projection(device, [WeightCheck.Finite(path, gate), WeightCheck.Finite(path, up)], [gateBias, upBias]);
+        TensorData[] gateUp = [WeightCheck.Finite(path, gate), WeightCheck.Finite(path, up)];
+        if (gate.Type == up.Type && gateBias is null && upBias is null)
+        {
+            _gated = device.LoadGated(gateUp[0], gateUp[1], config.Activation);
+        }
+        else
+        {
+            _gateUp = new Projection(device, gateUp, [gateBias, upBias]);
+        }
+
         _down = new Projection(device, [WeightCheck.Finite(path, down)], [downBias]);
     }
 
     public override void Run(IComputeDevice device, DeviceTensor x, DeviceTensor y, int rows, LayerScratch scratch)
     {
-        _gateUp.Run(device, x, scratch.GateUp, rows);
-        device.GatedActivation(scratch.Gate, scratch.Up, _config.Activation, scratch.Gate, rows);
+        Gate(device, x, rows, scratch);
         _down.Run(device, scratch.Gate, y, rows);
     }
 
     public override void RunAdd(IComputeDevice device, DeviceTensor x, DeviceTensor branch, float scale, DeviceTensor hidden, int rows, LayerScratch scratch)
     {
-        _gateUp.Run(device, x, scratch.GateUp, rows);
-        device.GatedActivation(scratch.Gate, scratch.Up, _config.Activation, scratch.Gate, rows);
+        Gate(device, x, rows, scratch);
         _down.RunAdd(device, scratch.Gate, branch, scale, hidden, rows);
     }
 
     public override void Dispose()
     {
-        _gateUp.Dispose();
+        _gated?.Dispose();
+        _gateUp?.Dispose();
         _down.Dispose();
+    }
+
+    private void Gate(IComputeDevice device, DeviceTensor x, int rows, LayerScratch scratch)
+    {
+        if (_gated is not null)
+        {
+            device.GatedMatMul(x, _gated, _config.Activation, scratch.GateUp, scratch.Gate, rows);
+            return;
+        }
+
+        _gateUp!.Run(device, x, scratch.GateUp, rows);
+        device.GatedActivation(scratch.Gate, scratch.Up, _config.Activation, scratch.Gate, rows);
     }
 }

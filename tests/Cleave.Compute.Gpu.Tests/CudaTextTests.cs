@@ -38,8 +38,12 @@ public sealed partial class CudaTextTests
         var kernels = new List<Action<PtxText>>();
         foreach (ElementType type in new[] { ElementType.BF16, ElementType.F16, ElementType.Q8_0, ElementType.Q4_K })
         {
-            kernels.AddRange(new[] { 1, 2, 4, 8 }.Select(tiles => (Action<PtxText>)(ptx => StreamProduct.Emit(ptx, type, tiles))));
-            kernels.Add(ptx => BlockProduct.Emit(ptx, type));
+            foreach (bool gated in new[] { false, true })
+            {
+                kernels.AddRange(new[] { 1, 2, 4, 8 }.Select(tiles => (Action<PtxText>)(ptx => StreamProduct.Emit(ptx, type, tiles, gated))));
+                kernels.Add(ptx => BlockProduct.Emit(ptx, type, gated));
+                kernels.Add(ptx => WarpgroupProduct.Emit(ptx, type, gated));
+            }
         }
 
         foreach (int headDim in new[] { 64, 128 })
@@ -53,7 +57,7 @@ public sealed partial class CudaTextTests
 
         foreach (Action<PtxText> emit in kernels)
         {
-            var ptx = new PtxText();
+            var ptx = new PtxText("sm_90a");
             emit(ptx);
             string text = Comment().Replace(ptx.ToString(), "");
             if (Environment.GetEnvironmentVariable("PTX_DUMP") is { } folder)
@@ -118,7 +122,8 @@ public sealed partial class CudaTextTests
             Match operation = Width().Match(space < 0 ? rest : rest[..space]);
             if (operation.Success && !rest.StartsWith("mul.wide", StringComparison.Ordinal) && !rest.StartsWith("cvt", StringComparison.Ordinal) && !rest.StartsWith("ld", StringComparison.Ordinal)
                 && !rest.StartsWith("st", StringComparison.Ordinal) && !rest.StartsWith("mbarrier", StringComparison.Ordinal) && !rest.StartsWith("setp", StringComparison.Ordinal)
-                && !rest.StartsWith("selp", StringComparison.Ordinal) && !rest.StartsWith("mma", StringComparison.Ordinal))
+                && !rest.StartsWith("selp", StringComparison.Ordinal) && !rest.StartsWith("mma", StringComparison.Ordinal) && !rest.StartsWith("mad.wide", StringComparison.Ordinal)
+                && !rest.StartsWith("wgmma", StringComparison.Ordinal))
             {
                 string width = operation.Groups[1].Value;
                 foreach (Match word in Word().Matches(operands[guard.Length..]))

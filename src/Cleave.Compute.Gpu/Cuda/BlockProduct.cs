@@ -12,26 +12,27 @@ internal static class BlockProduct
     public const int Threads = 256;
     private const int RowsBytes = TileRows * StageSteps * 64;
 
-    public static string Name(ElementType type) => $"block_{type}";
+    public static string Name(ElementType type, bool gated) => $"block_{type}{(gated ? "_gated" : "")}";
 
     public static int SlotBytes(ElementType type) => (Bands * StageSteps * WeightPacking.StepBytes(type)) + RowsBytes;
 
-    public static void Emit(PtxText ptx, ElementType type)
+    public static void Emit(PtxText ptx, ElementType type, bool gated)
     {
         int stepBytes = WeightPacking.StepBytes(type);
         int wBytes = StageSteps * stepBytes;
         int slotBytes = SlotBytes(type);
         ptx.Add($$"""
-            .visible .entry {{Name(type)}}(.param .u64 pW, .param .u64 pX, .param .u64 pBias, .param .u64 pY, .param .u64 pR,
-              .param .u32 pSteps, .param .u32 pN, .param .u32 pM, .param .u32 pBands, .param .u32 pYStride, .param .u32 pRStride,
-              .param .f32 pScale, .param .f32 pOut, .param .u32 pStageSteps, .param .u32 pSlots, .param .u32 pWarps)
+            .visible .entry {{Name(type, gated)}}({{ProductEpilogue.Parameters}})
             .maxntid {{Threads}}, 1, 1
             .minnctapersm 1
             {
-            .reg .pred pw, p<8>; .reg .b32 r<40>; .reg .b64 d<16>; .reg .f32 acc<128>; .reg .f32 f<8>;
+            .reg .pred pw, p<8>; .reg .b32 r<40>; .reg .b64 d<16>; .reg .f32 acc<128>;
             .reg .b32 a<32>; .reg .b32 b<32>;
-            .reg .b32 steps, rows, bands, slots, lane, warp, ring, slot, parity, at, count, full, base, nextAt, nextSlot, released, w16, w8, w2, w22, xk;
+            .reg .b32 steps, rows, bands, slots, lane, warp, ring, slot, parity, at, count, full, base, nextAt, nextSlot, released, w16, w8, w2, w22, xk, band, tileRow;
             .reg .b64 wp, xp, bandBytes, tileBytes;
+            """);
+        ProductEpilogue.Declare(ptx, 16);
+        ptx.Add($$"""
             griddepcontrol.launch_dependents;
             ld.param.u32 steps, [pSteps]; ld.param.u32 rows, [pM]; ld.param.u32 bands, [pBands]; ld.param.u32 slots, [pSlots];
             mov.u32 r0, %tid.x; and.b32 lane, r0, 31; shr.u32 warp, r0, 5;
@@ -47,8 +48,8 @@ internal static class BlockProduct
             griddepcontrol.wait;
             mov.u32 slot, 0; mov.u32 parity, 0; mov.u32 at, 0;
             ld.param.u64 wp, [pW]; ld.param.u64 xp, [pX]; cvta.to.global.u64 wp, wp; cvta.to.global.u64 xp, xp;
-            mul.wide.u32 bandBytes, steps, {{stepBytes}}; mul.wide.u32 tileBytes, steps, 4096;
-            mov.u32 r2, %ctaid.x; mul.wide.u32 d3, r2, 4; mul.lo.u64 d3, d3, tileBytes; add.u64 xp, xp, d3;
+            mul.wide.u32 bandBytes, steps, {{stepBytes}}; mul.wide.u32 tileBytes, steps, 16384;
+            mov.u32 r2, %ctaid.x; cvt.u64.u32 d3, r2; mul.lo.u64 d3, d3, tileBytes; add.u64 xp, xp, d3;
             // Thread 0 keeps the ring full: stage s goes to slot s mod slots.
             mov.u32 nextAt, 0; mov.u32 nextSlot, 0; mov.u32 r20, 0;
             setp.ne.u32 p0, r0, 0; @p0 bra FILLED;
@@ -70,8 +71,8 @@ internal static class BlockProduct
 
         // Warp: outputs 64·(warp & 1), rows 64·(warp >> 1). ldmatrix lane: matrix lane/8 is numbers 8i.., row lane%8 of the tile of 8.
         ptx.Add($$"""
-            and.b32 r1, warp, 1; mul.lo.u32 r1, r1, {{4 * wBytes}}; shr.u32 r2, warp, 1; mul.lo.u32 r2, r2, {{StageSteps * 4096}};
-            shr.u32 r3, lane, 3; shl.b32 r3, r3, 10; and.b32 r4, lane, 7; shl.b32 r4, r4, 4; add.u32 r3, r3, r4; add.u32 r2, r2, r3; add.u32 r2, r2, {{Bands * wBytes}};
+            and.b32 r1, warp, 1; mul.lo.u32 r1, r1, {{4 * wBytes}}; shr.u32 r2, warp, 1; shl.b32 r2, r2, 10;
+            shr.u32 r3, lane, 3; shl.b32 r3, r3, 12; and.b32 r4, lane, 7; shl.b32 r4, r4, 4; add.u32 r3, r3, r4; add.u32 r2, r2, r3; add.u32 r2, r2, {{Bands * wBytes}};
             STAGE:
             shl.b32 full, slot, 3; add.u32 full, full, ring;
             """);
@@ -117,18 +118,29 @@ internal static class BlockProduct
             mov.u32 slot, 0; xor.b32 parity, parity, 1;
             CKEEP: add.u32 at, at, {{StageSteps}}; setp.lt.u32 p4, at, steps; @p4 bra STAGE;
             """);
-        ProductEpilogue.Load(ptx);
-        ptx.Add($$"""
-            mov.u32 r28, %ctaid.y; shl.b32 r28, r28, 7; and.b32 r29, warp, 1; shl.b32 r29, r29, 6; add.u32 r28, r28, r29; shr.u32 r29, lane, 2; add.u32 r28, r28, r29;
-            mov.u32 r29, %ctaid.x; shl.b32 r29, r29, 8; shr.u32 r35, warp, 1; shl.b32 r35, r35, 6; add.u32 r29, r29, r35; and.b32 r35, lane, 3; shl.b32 r35, r35, 1; add.u32 r29, r29, r35;
+        ptx.Add("""
+            mov.u32 band, %ctaid.y; shl.b32 band, band, 3; and.b32 r29, warp, 1; shl.b32 r29, r29, 2; add.u32 band, band, r29; shr.u32 r28, lane, 2;
+            mov.u32 tileRow, %ctaid.x; shl.b32 tileRow, tileRow, 8; shr.u32 et, warp, 1; shl.b32 et, et, 6; add.u32 et, et, tileRow; and.b32 r35, lane, 3; shl.b32 r35, r35, 1; add.u32 et, et, r35;
             """);
-        for (int band = 0; band < 4; band++)
+        for (int part = 0; part < 4; part++)
         {
-            ptx.Add($"add.u32 r36, r28, {16 * band};");
-            for (int tile = 0; tile < 8; tile++)
+            ptx.Add(gated ? "shl.b32 eo, band, 3; add.u32 eo, eo, r28;" : "shl.b32 eo, band, 4; add.u32 eo, eo, r28;");
+            ProductEpilogue.Prepare(ptx, gated, "band", "tileRow");
+            for (int tile = 0; tile < 8; tile += 4)
             {
-                ProductEpilogue.Store(ptx, "r36", "r29", 8 * tile, "acc", 4 * ((band * 8) + tile), "rows");
+                int first = 4 * ((part * 8) + tile);
+                if (gated)
+                {
+                    ProductEpilogue.StoreGated(ptx, type, tile, 4, "acc", first, "rows");
+                }
+                else
+                {
+                    ProductEpilogue.Fetch(ptx, tile, 4, "rows");
+                    ProductEpilogue.Store(ptx, tile, 4, "acc", first, "rows");
+                }
             }
+
+            ptx.Add("add.u32 band, band, 1;");
         }
 
         ptx.Add("DONE: ret;\n}");
@@ -139,7 +151,7 @@ internal static class BlockProduct
     {
         for (int tile = 0; tile < 8; tile++)
         {
-            ptx.Add($"ldmatrix.sync.aligned.m8n8.x4.shared.b16 {PtxText.Vector("b", 4 * tile, 4)}, [xk+{(step * 4096) + (tile * 128)}];");
+            ptx.Add($"ldmatrix.sync.aligned.m8n8.x4.shared.b16 {PtxText.Vector("b", 4 * tile, 4)}, [xk+{(step * 16384) + (tile * 128)}];");
         }
 
         string mma = TensorCoreFragments.Mma(type);
@@ -168,11 +180,11 @@ internal static class BlockProduct
         ptx.Add($$"""
             mov.u32 r19, %ctaid.y; shl.b32 r19, r19, 3; sub.u32 r22, bands, 1;
             sub.u32 count, steps, nextAt; min.u32 count, count, {{StageSteps}};
-            mul.lo.u32 r10, count, {{stepBytes}}; shl.b32 r11, r10, 3; shl.b32 r12, count, 12; shl.b32 r13, r12, 2; add.u32 r11, r11, r13;
+            mul.lo.u32 r10, count, {{stepBytes}}; shl.b32 r11, r10, 3; shl.b32 r12, count, 14; add.u32 r11, r11, r12;
             shl.b32 full, nextSlot, 3; add.u32 full, full, ring;
             mbarrier.arrive.expect_tx.shared::cta.b64 d0, [full], r11;
             mul.lo.u32 base, nextSlot, {{slotBytes}}; add.u32 base, base, ring; add.u32 base, base, {{StreamProduct.HeaderBytes}};
-            mul.wide.u32 d4, nextAt, {{stepBytes}}; add.u64 d4, d4, wp; mul.wide.u32 d5, nextAt, 4096; add.u64 d5, d5, xp;
+            mul.wide.u32 d4, nextAt, {{stepBytes}}; add.u64 d4, d4, wp; mul.wide.u32 d5, nextAt, 16384; add.u64 d5, d5, xp;
             """);
         for (int band = 0; band < Bands; band++)
         {
@@ -180,12 +192,7 @@ internal static class BlockProduct
             ptx.Add($"add.u32 r15, base, {band * wBytes}; cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [r15], [d6], r10, [full];");
         }
 
-        for (int tile = 0; tile < 4; tile++)
-        {
-            ptx.Add($"add.u32 r15, base, {(Bands * wBytes) + (tile * StageSteps * 4096)};");
-            ptx.Add("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [r15], [d5], r12, [full]; add.u64 d5, d5, tileBytes;");
-        }
-
+        ptx.Add($"add.u32 r15, base, {Bands * wBytes}; cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [r15], [d5], r12, [full];");
         ptx.Add($$"""
             add.u32 nextAt, nextAt, {{StageSteps}}; add.u32 nextSlot, nextSlot, 1; setp.ne.u32 p1, nextSlot, slots; @p1 bra {{label}};
             mov.u32 nextSlot, 0;

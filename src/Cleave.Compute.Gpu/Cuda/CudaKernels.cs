@@ -15,7 +15,11 @@ namespace Cleave.Compute.Gpu.Cuda;
 /// </summary>
 internal sealed partial class CudaKernels(CudaAccelerator accelerator, Action<long> account) : IDisposable
 {
-    private const int RingBytes = 108 << 10;
+    private static int RingBytes => Tuning("RING", 108) << 10;
+    private static int RingParts => Tuning("PARTS", 7);
+    private static int PrefetchBytes => Tuning("PREFETCH", 96) << 10;
+    private static int DirectBlocks => Tuning("DIRECT", 2);
+    private static int Block => Tuning("BLOCK", 1);
     private const int PartialLimitBytes = 96 << 20;
 
     private readonly CudaStream _stream = (CudaStream)accelerator.DefaultStream;
@@ -31,12 +35,15 @@ internal sealed partial class CudaKernels(CudaAccelerator accelerator, Action<lo
     private int _tileGroup;
     private int _tileWindow;
 
+    private static int Tuning(string name, int value) =>
+        int.TryParse(Environment.GetEnvironmentVariable("CLEAVE_T_" + name), out int given) ? given : value;
+
     public static bool Supports(CudaAccelerator cuda) => Supports(cuda.Architecture);
 
     public static bool Supports(CudaArchitecture? architecture) => architecture is { } value && value.Major >= 9;
 
-    /// <summary>Uploads stacked rows in pieces and lays them out for the tensor cores.</summary>
-    public unsafe void Pack(IReadOnlyList<TensorData> stacked, int outputs, int inputs, ArrayView<ushort> packed)
+    /// <summary>Uploads stacked rows in pieces and lays them out for the tensor cores; gated: the first of two matrices beside the second.</summary>
+    public void Pack(IReadOnlyList<TensorData> stacked, int outputs, int inputs, bool gated, ArrayView<ushort> packed)
     {
         ElementType type = stacked[0].Type;
         int rowUnits = checked((int)(stacked[0].RowBytes / 2));
@@ -44,35 +51,53 @@ internal sealed partial class CudaKernels(CudaAccelerator accelerator, Action<lo
         pieceRows = Math.Min(pieceRows, WeightPacking.Bands(outputs) * WeightPacking.BandRows);
         using MemoryBuffer1D<ushort, Stride1D.Dense> staging = accelerator.Allocate1D<ushort>((long)pieceRows * rowUnits);
         nint kernel = RowKernel(nameof(CudaRowKernels.PackWeight));
-        int tensor = 0;
-        long rowInTensor = 0;
         for (int first = 0; first < outputs; first += pieceRows)
         {
-            // A piece may span several of the stacked matrices.
             int rows = Math.Min(pieceRows, outputs - first);
-            for (int filled = 0; filled < rows;)
+            int gates = gated ? rows / 2 : 0;
+            if (gated)
             {
-                TensorData source = stacked[tensor];
-                int take = (int)Math.Min(rows - filled, source.Rows - rowInTensor);
-                var bytes = new ReadOnlySpan<ushort>(source.Pointer + (rowInTensor * source.RowBytes), checked(take * rowUnits));
-                HostCopy.ToDevice(_stream, bytes, staging.View.BaseView.SubView((long)filled * rowUnits, bytes.Length));
-                GC.KeepAlive(source);
-                filled += take;
-                rowInTensor += take;
-                if (rowInTensor == source.Rows)
-                {
-                    tensor++;
-                    rowInTensor = 0;
-                }
+                Stage([stacked[0]], first / 2, gates, staging.View.BaseView);
+                Stage([stacked[1]], first / 2, gates, staging.View.BaseView.SubView((long)gates * rowUnits, (long)gates * rowUnits));
+            }
+            else
+            {
+                Stage(stacked, first, rows, staging.View.BaseView);
             }
 
             var shape = new MatMulShape { Rows = rows, Inputs = inputs, RowUnits = rowUnits };
             long threads = (long)WeightPacking.Bands(rows) * (inputs / WeightPacking.Step) * 32;
-            new CudaArguments().Add(staging.View.BaseView).Add(packed).Add(shape).Add(first / WeightPacking.BandRows).Add((int)type)
+            new CudaArguments().Add(staging.View.BaseView).Add(packed).Add(shape).Add(first / WeightPacking.BandRows).Add((int)type).Add(gates)
                 .Launch(_stream, kernel, ((int)((threads + 127) / 128), 1, 1), 128, 0, overlap: false);
         }
 
         _stream.Synchronize();
+    }
+
+    // Rows from 'first' on of matrices on top of one another; a piece may span several.
+    private unsafe void Stage(IReadOnlyList<TensorData> stacked, long first, int rows, ArrayView<ushort> staging)
+    {
+        int filled = 0;
+        foreach (TensorData source in stacked)
+        {
+            if (first >= source.Rows)
+            {
+                first -= source.Rows;
+                continue;
+            }
+
+            int rowUnits = checked((int)(source.RowBytes / 2));
+            int take = (int)Math.Min(rows - filled, source.Rows - first);
+            var bytes = new ReadOnlySpan<ushort>(source.Pointer + (first * source.RowBytes), checked(take * rowUnits));
+            HostCopy.ToDevice(_stream, bytes, staging.SubView((long)filled * rowUnits, bytes.Length));
+            GC.KeepAlive(source);
+            filled += take;
+            first = 0;
+            if (filled == rows)
+            {
+                return;
+            }
+        }
     }
 
     public void Gather(GpuWeight weight, ArrayView<int> ids, int rows, float scale, GpuTensor to)
@@ -87,19 +112,15 @@ internal sealed partial class CudaKernels(CudaAccelerator accelerator, Action<lo
     {
         bool half = weight.Type != ElementType.BF16;
         PackedRows packed = Packed(x, rows, half);
-        int steps = weight.Inputs / WeightPacking.Step;
-        int bands = WeightPacking.Bands(weight.Outputs);
-        if (rows <= PackedRows.MaxTileRows)
-        {
-            Stream(x, weight, packed, bias, y, residual, scale, rows, steps, bands);
-            return;
-        }
+        Product(weight, packed, new ProductEnds(bias, y, residual, scale, default, default), rows);
+    }
 
-        int slots = Math.Min(StreamProduct.MaxSlots, (226 << 10) / BlockProduct.SlotBytes(weight.Type));
-        nint function = Function(BlockProduct.Name(weight.Type), ptx => BlockProduct.Emit(ptx, weight.Type), 227 << 10);
-        (int, int, int) grid = ((rows + BlockProduct.TileRows - 1) / BlockProduct.TileRows, (bands + BlockProduct.Bands - 1) / BlockProduct.Bands, 1);
-        ProductArguments(weight, packed, bias, y, residual, scale, rows, steps, bands, BlockProduct.StageSteps, slots, BlockProduct.Bands)
-            .Launch(_stream, function, grid, BlockProduct.Threads, StreamProduct.HeaderBytes + (slots * BlockProduct.SlotBytes(weight.Type)), overlap: true);
+    /// <summary>y = silu(x·Gᵀ) · (x·Uᵀ), packed as well when a product reads y.</summary>
+    public void GatedMatMul(GpuTensor x, GpuWeight weight, GpuTensor y, int rows)
+    {
+        PackedRows packed = Packed(x, rows, weight.Type != ElementType.BF16);
+        (ArrayView<ushort> view, PackTarget target) = Target(y, rows);
+        Product(weight, packed, new ProductEnds(null, y, null, 0, target.Enabled != 0 ? view : default, target), rows);
     }
 
     public void RmsNorm(GpuTensor x, GpuTensor weight, GpuTensor y, RowShape shape)
@@ -167,20 +188,21 @@ internal sealed partial class CudaKernels(CudaAccelerator accelerator, Action<lo
         long partials = (long)rows * shape.Heads * blocks * shape.HeadDim;
 
         // Few rows: one block of threads per position block and a merge; many: each block of threads goes through its history itself. Same bits.
-        bool split = (long)tiles * shape.KvHeads < 2L * _multiprocessors && partials * 4 <= PartialLimitBytes;
+        bool split = blocks > DirectBlocks && (long)tiles * shape.KvHeads < 2L * _multiprocessors && partials * 4 <= PartialLimitBytes;
+        (ArrayView<ushort> packed, PackTarget target) = Target(y, rows);
         ArrayView<float> partial = split ? _partial.Get(partials) : default;
         ArrayView<float> statistics = split ? _statistics.Get(2L * rows * shape.Heads * blocks) : default;
         nint function = Function(FlashAttention.Name(shape.HeadDim, half), ptx => FlashAttention.Emit(ptx, shape.HeadDim, half), FlashAttention.SharedBytes(shape.HeadDim));
         new CudaArguments().AddPointer(q.View).AddPointer(arena.View).AddPointer(upload.Rows).AddPointer(upload.Tables).AddPointer(upload.Tails).AddPointer(_tiles.Get(1))
-            .AddPointer(partial).AddPointer(statistics).AddPointer(y.View).Add(2 * arena.KeyOffset(layer)).Add(2 * arena.ValueOffset(layer))
+            .AddPointer(partial).AddPointer(statistics).AddPointer(y.View).AddPointer(target.Enabled != 0 ? packed : default).Add(2 * arena.KeyOffset(layer)).Add(2 * arena.ValueOffset(layer))
             .Add(q.Stride).Add(y.Stride).Add(2 * arena.RowUnits).Add(group).Add(shape.Heads).Add(blocks).Add(shape.Window).Add(shape.Scale * 1.44269504f)
+            .Add(Math.Max(1, target.TileRows)).Add(y.ColumnCount).Add(target.Half)
             .Launch(_stream, function, (tiles, shape.KvHeads, split ? blocks : 1), FlashAttention.Threads, FlashAttention.SharedBytes(shape.HeadDim), overlap: true);
         if (!split)
         {
             return;
         }
 
-        (ArrayView<ushort> packed, PackTarget target) = Target(y, rows);
         bool packHalf = target.Enabled != 0 ? target.Half != 0 : half;
         nint merge = Function(FlashAttention.MergeName(shape.HeadDim, packHalf), ptx => FlashAttention.EmitMerge(ptx, shape.HeadDim, packHalf), 0);
         new CudaArguments().AddPointer(partial).AddPointer(statistics).AddPointer(upload.Rows).AddPointer(y.View).AddPointer(target.Enabled != 0 ? packed : default)
@@ -208,37 +230,62 @@ internal sealed partial class CudaKernels(CudaAccelerator accelerator, Action<lo
         }
     }
 
-    private void Stream(
-        GpuTensor x, GpuWeight weight, PackedRows packed, GpuTensor? bias, GpuTensor? y, GpuTensor? residual, float scale, int rows, int steps, int bands)
+    // What a product's sums become.
+    private readonly record struct ProductEnds(GpuTensor? Bias, GpuTensor? Y, GpuTensor? Residual, float Scale, ArrayView<ushort> Packed, PackTarget Target);
+
+    private void Product(GpuWeight weight, PackedRows packed, ProductEnds ends, int rows)
     {
-        _ = x;
+        if (rows <= PackedRows.FewRows)
+        {
+            Stream(weight, packed, ends, rows);
+            return;
+        }
+
+        int bands = WeightPacking.Bands(weight.Outputs);
+        bool groups = Block != 0 && accelerator.Architecture is { Major: 9, Minor: 0 };
+        int slotBytes = groups ? WarpgroupProduct.SlotBytes(weight.Type) : BlockProduct.SlotBytes(weight.Type);
+        int slots = Math.Min(StreamProduct.MaxSlots, (226 << 10) / slotBytes);
+        nint function = groups
+            ? Function(WarpgroupProduct.Name(weight.Type, weight.IsGated), ptx => WarpgroupProduct.Emit(ptx, weight.Type, weight.IsGated), 227 << 10, "sm_90a")
+            : Function(BlockProduct.Name(weight.Type, weight.IsGated), ptx => BlockProduct.Emit(ptx, weight.Type, weight.IsGated), 227 << 10);
+        (int, int, int) grid = ((rows + BlockProduct.TileRows - 1) / BlockProduct.TileRows, (bands + BlockProduct.Bands - 1) / BlockProduct.Bands, 1);
+        Arguments(weight, packed, ends, rows, BlockProduct.StageSteps, slots, BlockProduct.Bands, prefetch: 0)
+            .Launch(_stream, function, grid, groups ? WarpgroupProduct.Threads : BlockProduct.Threads, StreamProduct.HeaderBytes + (slots * slotBytes), overlap: true);
+    }
+
+    private void Stream(GpuWeight weight, PackedRows packed, ProductEnds ends, int rows)
+    {
         int tiles = rows <= 8 ? 1 : rows <= 16 ? 2 : rows <= 32 ? 4 : 8;
-        int stepBytes = WeightPacking.StepBytes(weight.Type);
+        int steps = weight.Inputs / WeightPacking.Step;
+        int bands = WeightPacking.Bands(weight.Outputs);
         int grid = Math.Min(_multiprocessors, bands);
         int bandsPerBlock = (bands + grid - 1) / grid;
-        int passes = (bandsPerBlock + StreamProduct.MaxWarps - 1) / StreamProduct.MaxWarps;
+        int passes = (bandsPerBlock + StreamProduct.MaxWarps(tiles) - 1) / StreamProduct.MaxWarps(tiles);
         int warps = (bandsPerBlock + passes - 1) / passes;
 
-        // A stage: as much of K as keeps a slot near a third of the ring, so that several are in flight.
+        // A stage: as much of K as leaves the ring in parts enough to keep most of it in flight.
+        int stepBytes = warps * WeightPacking.StepBytes(weight.Type);
         int stage = 16;
-        while (stage > 1 && stage * ((warps * stepBytes) + (64 * rows)) > RingBytes / 3)
+        while (stage > 1 && stage * (stepBytes + (64 * rows)) > RingBytes / RingParts)
         {
             stage /= 2;
         }
 
         stage = Math.Min(stage, steps);
-        int slotBytes = stage * ((warps * stepBytes) + (64 * rows));
+        int slotBytes = stage * (stepBytes + (64 * rows));
         int slots = Math.Clamp(RingBytes / slotBytes, 2, StreamProduct.MaxSlots);
-        nint function = Function(StreamProduct.Name(weight.Type, tiles), ptx => StreamProduct.Emit(ptx, weight.Type, tiles), 227 << 10);
-        ProductArguments(weight, packed, bias, y, residual, scale, rows, steps, bands, stage, slots, warps)
+        nint function = Function(StreamProduct.Name(weight.Type, tiles, weight.IsGated), ptx => StreamProduct.Emit(ptx, weight.Type, tiles, weight.IsGated), 227 << 10);
+        Arguments(weight, packed, ends, rows, stage, slots, warps, PrefetchBytes / (stage * stepBytes))
             .Launch(_stream, function, (grid, 1, 1), 32 * (warps + 1), StreamProduct.HeaderBytes + (slots * slotBytes), overlap: true);
     }
 
-    private static CudaArguments ProductArguments(
-        GpuWeight weight, PackedRows packed, GpuTensor? bias, GpuTensor? y, GpuTensor? residual, float scale, int rows, int steps, int bands, int stage, int slots, int warps) =>
-        new CudaArguments().AddPointer(weight.View).AddPointer(packed.View).AddPointer(bias?.View ?? default).AddPointer(y?.View ?? default).AddPointer(residual?.View ?? default)
-            .Add(steps).Add(weight.Outputs).Add(rows).Add(bands).Add(y?.Stride ?? 0).Add(residual?.Stride ?? 0)
-            .Add(scale).Add(weight.Type == ElementType.BF16 ? 1f : 1 / WeightPacking.HalfScale).Add(stage).Add(slots).Add(warps);
+    private static CudaArguments Arguments(GpuWeight weight, PackedRows packed, ProductEnds ends, int rows, int stage, int slots, int warps, int prefetch) =>
+        new CudaArguments().AddPointer(weight.View).AddPointer(packed.View).AddPointer(ends.Bias?.View ?? default).AddPointer(ends.Y?.View ?? default)
+            .AddPointer(ends.Residual?.View ?? default).AddPointer(ends.Packed)
+            .Add(weight.Inputs / WeightPacking.Step).Add(weight.IsGated ? weight.Outputs / 2 : weight.Outputs).Add(rows).Add(WeightPacking.Bands(weight.Outputs))
+            .Add(ends.Y?.Stride ?? 0).Add(ends.Residual?.Stride ?? 0)
+            .Add(ends.Scale).Add(weight.Type == ElementType.BF16 ? 1f : 1 / WeightPacking.HalfScale).Add(stage).Add(slots).Add(warps).Add(prefetch)
+            .Add(Math.Max(1, ends.Target.TileRows)).Add(ends.Target.Columns);
 
     // The packed copy of x: its producer's when that is of this version, else made now (and from then on made by the producer).
     private PackedRows Packed(GpuTensor x, int rows, bool half)
@@ -319,11 +366,11 @@ internal sealed partial class CudaKernels(CudaAccelerator accelerator, Action<lo
         }
     }
 
-    private nint Function(string name, Action<PtxText> emit, int sharedBytes)
+    private nint Function(string name, Action<PtxText> emit, int sharedBytes, string target = "sm_90")
     {
         if (!_functions.TryGetValue(name, out nint function))
         {
-            var text = new PtxText();
+            var text = new PtxText(target);
             emit(text);
             function = Load(name, name, text.ToString());
             if (sharedBytes > 0)

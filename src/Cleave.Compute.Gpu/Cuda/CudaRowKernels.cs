@@ -19,7 +19,7 @@ internal struct PackTarget
 /// </summary>
 internal static class CudaRowKernels
 {
-    public const int NormThreads = 1024;
+    public const int NormThreads = 512;
 
     /// <summary>One block per row and group.</summary>
     public static void RmsNorm(ArrayView<float> x, ArrayView<float> weight, ArrayView<float> y, ArrayView<ushort> packed, RowShape shape, PackTarget target)
@@ -33,26 +33,43 @@ internal static class CudaRowKernels
         long at = ((long)row * shape.XStride) + start;
         int factors = shape.WeightPerGroup != 0 ? 0 : start;
 
-        // Four numbers a thread stay in registers, their loads and their factors' in flight together; wider rows loop for the rest.
+        // Eight numbers a thread stay in registers, their loads and their factors' in flight together; wider rows loop for the rest. Half a
+        // multiprocessor's threads: the product that follows finds room beside this kernel and has its first weights under way.
         int i0 = Group.IdxX;
         int i1 = i0 + NormThreads;
         int i2 = i1 + NormThreads;
         int i3 = i2 + NormThreads;
+        int i4 = i3 + NormThreads;
+        int i5 = i4 + NormThreads;
+        int i6 = i5 + NormThreads;
+        int i7 = i6 + NormThreads;
         int last = width - 1;
         float w0 = weight[factors + IntrinsicMath.Min(i0, last)];
         float w1 = weight[factors + IntrinsicMath.Min(i1, last)];
         float w2 = weight[factors + IntrinsicMath.Min(i2, last)];
         float w3 = weight[factors + IntrinsicMath.Min(i3, last)];
+        float w4 = weight[factors + IntrinsicMath.Min(i4, last)];
+        float w5 = weight[factors + IntrinsicMath.Min(i5, last)];
+        float w6 = weight[factors + IntrinsicMath.Min(i6, last)];
+        float w7 = weight[factors + IntrinsicMath.Min(i7, last)];
         Wait();
         float v0 = x[at + IntrinsicMath.Min(i0, last)];
         float v1 = x[at + IntrinsicMath.Min(i1, last)];
         float v2 = x[at + IntrinsicMath.Min(i2, last)];
         float v3 = x[at + IntrinsicMath.Min(i3, last)];
+        float v4 = x[at + IntrinsicMath.Min(i4, last)];
+        float v5 = x[at + IntrinsicMath.Min(i5, last)];
+        float v6 = x[at + IntrinsicMath.Min(i6, last)];
+        float v7 = x[at + IntrinsicMath.Min(i7, last)];
         float sum = i0 <= last ? v0 * v0 : 0;
         sum += i1 <= last ? v1 * v1 : 0;
         sum += i2 <= last ? v2 * v2 : 0;
         sum += i3 <= last ? v3 * v3 : 0;
-        for (int i = i3 + NormThreads; i < width; i += NormThreads)
+        sum += i4 <= last ? v4 * v4 : 0;
+        sum += i5 <= last ? v5 * v5 : 0;
+        sum += i6 <= last ? v6 * v6 : 0;
+        sum += i7 <= last ? v7 * v7 : 0;
+        for (int i = i7 + NormThreads; i < width; i += NormThreads)
         {
             float value = x[at + i];
             sum += value * value;
@@ -81,7 +98,11 @@ internal static class CudaRowKernels
         NormStore(y, packed, target, row, start, to, i1, last, v1 * scale * w1);
         NormStore(y, packed, target, row, start, to, i2, last, v2 * scale * w2);
         NormStore(y, packed, target, row, start, to, i3, last, v3 * scale * w3);
-        for (int i = i3 + NormThreads; i < width; i += NormThreads)
+        NormStore(y, packed, target, row, start, to, i4, last, v4 * scale * w4);
+        NormStore(y, packed, target, row, start, to, i5, last, v5 * scale * w5);
+        NormStore(y, packed, target, row, start, to, i6, last, v6 * scale * w6);
+        NormStore(y, packed, target, row, start, to, i7, last, v7 * scale * w7);
+        for (int i = i7 + NormThreads; i < width; i += NormThreads)
         {
             NormStore(y, packed, target, row, start, to, i, last, x[at + i] * scale * weight[factors + i]);
         }
@@ -181,9 +202,10 @@ internal static class CudaRowKernels
 
     /// <summary>
     /// Lays 16-bit or quantised rows out as <see cref="WeightPacking"/> says: one thread per lane of a band's step.
-    /// shape: Rows = rows in the source, Inputs, RowUnits; bands count from <paramref name="firstBand"/>.
+    /// shape: Rows = rows in the source, Inputs, RowUnits; bands count from <paramref name="firstBand"/>. With <paramref name="gates"/> rows of
+    /// gates ahead of as many ups, a band is eight gates and their eight ups.
     /// </summary>
-    public static void PackWeight(ArrayView<ushort> source, ArrayView<ushort> packed, MatMulShape shape, int firstBand, int type)
+    public static void PackWeight(ArrayView<ushort> source, ArrayView<ushort> packed, MatMulShape shape, int firstBand, int type, int gates)
     {
         long index = ((long)Grid.IdxX * Group.DimX) + Group.IdxX;
         int lane = (int)(index % 32);
@@ -197,13 +219,14 @@ internal static class CudaRowKernels
 
         int g = lane / 4;
         int t = lane % 4;
-        int row0 = band * WeightPacking.BandRows;
+        int row0 = gates > 0 ? band * 8 : band * WeightPacking.BandRows;
+        int next = gates > 0 ? gates : 8;
         long cell = ((long)(firstBand + band) * steps) + step;
         if (type is (int)ElementType.BF16 or (int)ElementType.F16)
         {
             for (int j = 0; j < 16; j++)
             {
-                int row = row0 + g + (8 * (j / 2 % 2));
+                int row = row0 + g + (next * (j / 2 % 2));
                 int k = (step * 32) + (j / 8 * 16) + (j / 4 % 2 * 8) + (2 * t) + (j % 2);
                 packed[(cell * 512) + (j / 8 * 256) + (lane * 8) + (j % 8)] = row < shape.Rows ? source[((long)row * shape.RowUnits) + k] : (ushort)0;
             }
@@ -215,14 +238,14 @@ internal static class CudaRowKernels
         {
             for (int j = 0; j < 8; j++)
             {
-                int row = row0 + g + (8 * (j % 2));
+                int row = row0 + g + (next * (j % 2));
                 int i = (j / 4 * 16) + (j / 2 % 2 * 8) + (2 * t);
                 packed[(cell * 272) + (lane * 8) + j] = row < shape.Rows ? source[((long)row * shape.RowUnits) + (step * 17) + 1 + (i / 2)] : (ushort)0;
             }
 
             if (lane < 16)
             {
-                int row = row0 + lane;
+                int row = row0 + (lane % 8) + (next * (lane / 8));
                 packed[(cell * 272) + 256 + lane] = row < shape.Rows ? source[((long)row * shape.RowUnits) + (step * 17)] : (ushort)0;
             }
 
@@ -236,7 +259,7 @@ internal static class CudaRowKernels
             uint high = 0;
             for (int j = 0; j < 4; j++)
             {
-                int row = row0 + g + (8 * (j % 2));
+                int row = row0 + g + (next * (j % 2));
                 if (row < shape.Rows)
                 {
                     int i = (c * 16) + (j / 2 * 8) + (2 * t);
@@ -254,7 +277,7 @@ internal static class CudaRowKernels
 
         if (lane < 16)
         {
-            int row = row0 + lane;
+            int row = row0 + (lane % 8) + (next * (lane / 8));
             float scale = 0;
             float minimum = 0;
             if (row < shape.Rows)

@@ -29,11 +29,12 @@ internal static class FlashAttention
         string mma = TensorCoreFragments.Mma(half ? ElementType.F16 : ElementType.BF16);
         ptx.Add($$"""
             .visible .entry {{Name(headDim, half)}}(.param .u64 pQ, .param .u64 pArena, .param .u64 pPlan, .param .u64 pTables, .param .u64 pTails, .param .u64 pTiles,
-              .param .u64 pPartial, .param .u64 pStatistics, .param .u64 pY, .param .u64 pKeys, .param .u64 pValues,
-              .param .u32 pQStride, .param .u32 pYStride, .param .u32 pSlotBytes, .param .u32 pGroup, .param .u32 pHeads, .param .u32 pBlocks, .param .u32 pWindow, .param .f32 pScale)
+              .param .u64 pPartial, .param .u64 pStatistics, .param .u64 pY, .param .u64 pPacked, .param .u64 pKeys, .param .u64 pValues,
+              .param .u32 pQStride, .param .u32 pYStride, .param .u32 pSlotBytes, .param .u32 pGroup, .param .u32 pHeads, .param .u32 pBlocks, .param .u32 pWindow, .param .f32 pScale,
+              .param .u32 pTileRows, .param .u32 pColumns, .param .u32 pPackHalf)
             .maxntid {{Threads}}, 1, 1
             {
-            .reg .pred p<8>, pv<4>, direct; .reg .b32 r<48>; .reg .b64 d<24>; .reg .f32 f<16>;
+            .reg .pred p<8>, pv<4>, direct, packs, packHalf; .reg .b32 r<48>; .reg .b64 d<24>; .reg .f32 f<16>;
             .reg .b32 q<{{chunks * 4}}>; .reg .f32 s<32>; .reg .f32 o<{{headDim / 2}}>; .reg .f32 t<{{headDim / 2}}>; .reg .b32 e<16>; .reg .b32 b<4>;
             .reg .b32 lane, warp, tid, group, tokens, firstRow, last, window, block, blockEnd, buffer, shared, own0, own1, low0, low1, keyHead, row0, row1, head0, head1, kBase, vBase, position;
             .reg .b64 plan, tables, tails, arena, keys, values, lastTable, lastTail; .reg .b32 lastPrefix;
@@ -201,7 +202,8 @@ internal static class FlashAttention
             bar.sync 0;
             xor.b32 buffer, buffer, 1;
             mov.u32 block, position; @p1 bra BLOCK;
-            ld.param.u64 d7, [pY]; ld.param.u32 r27, [pYStride];
+            ld.param.u64 d7, [pY]; ld.param.u32 r27, [pYStride]; ld.param.u64 d19, [pPacked]; setp.ne.u64 packs, d19, 0; ld.param.u32 r46, [pPackHalf]; setp.ne.u32 packHalf, r46, 0;
+            ld.param.u32 r45, [pTileRows]; ld.param.u32 r47, [pColumns];
             """);
         for (int row = 0; row < 2; row++)
         {
@@ -209,11 +211,17 @@ internal static class FlashAttention
             ptx.Add($$"""
                 @!pv{{row}} bra {{skip}};
                 rcp.rn.f32 f8, l{{row}}; mul.wide.u32 d8, row{{row}}, r27; mul.lo.u32 r28, head{{row}}, {{headDim}}; add.u32 r28, r28, r8; cvt.u64.u32 d9, r28; add.u64 d8, d8, d9; shl.b64 d8, d8, 2; add.u64 d8, d8, d7;
+                div.u32 r36, row{{row}}, r45; mul.lo.u32 r36, r36, r45; mul.wide.u32 d20, r36, r47; sub.u32 r37, row{{row}}, r36; shl.b32 r37, r37, 3; add.u32 r37, r37, r8; cvt.u64.u32 d21, r37; add.u64 d20, d20, d21;
+                mul.lo.u32 r38, head{{row}}, {{headDim}}; mul.wide.u32 d21, r38, r45; add.u64 d20, d20, d21; shl.b64 d20, d20, 1; add.u64 d20, d20, d19; shl.b32 r39, r45, 4; cvt.u64.u32 d21, r39;
                 """);
             for (int n = 0; n < headDim / 8; n++)
             {
                 int i = (4 * n) + (2 * row);
                 ptx.Add($"mul.rn.f32 f9, t{i}, f8; mul.rn.f32 f10, t{i + 1}, f8; st.global.v2.f32 [d8+{32 * n}], {{f9,f10}};");
+
+                // Packed rows: tile of T rows, in it [columns/8, T, 8], as EmitMerge packs them.
+                ptx.Add("cvt.rn.bf16x2.f32 r40, f10, f9; mul.rn.f32 f9, f9, 0f3D000000; min.f32 f9, f9, 0f477FE000; max.f32 f9, f9, 0fC77FE000; mul.rn.f32 f10, f10, 0f3D000000; min.f32 f10, f10, 0f477FE000; max.f32 f10, f10, 0fC77FE000;");
+                ptx.Add("cvt.rn.f16x2.f32 r41, f10, f9; selp.b32 r40, r41, r40, packHalf; @packs st.global.b32 [d20], r40; add.u64 d20, d20, d21;");
             }
 
             ptx.Add($"{skip}:");

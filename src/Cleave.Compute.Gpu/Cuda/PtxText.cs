@@ -9,7 +9,9 @@ internal sealed class PtxText
     private readonly StringBuilder _text = new();
     private int _labels;
 
-    public PtxText() => _text.Append(".version 8.0\n.target sm_90\n.address_size 64\n.extern .shared .align 128 .b8 dynamic[];\n");
+    /// <param name="target">"sm_90" runs on 9.0 and everything later, "sm_90a" on 9.0 alone and has warpgroup instructions.</param>
+    public PtxText(string target = "sm_90") =>
+        _text.Append(CultureInfo.InvariantCulture, $".version 8.0\n.target {target}\n.address_size 64\n.extern .shared .align 128 .b8 dynamic[];\n");
 
     /// <summary>Appends lines as they are.</summary>
     public void Add(string lines) => _text.Append(lines).Append('\n');

@@ -2,37 +2,42 @@ namespace Cleave.Compute.Gpu.Cuda;
 
 /// <summary>
 /// The product for up to 64 rows, at the speed of memory. A resident grid; each block owns a run of bands and walks K once for up to 16
-/// of them, one warp a band. A producer thread keeps a ring of bulk copies (cp.async.bulk) in flight, and starts the first of them
-/// before the kernel ahead has ended (weights depend on nothing). Canonical schedule: one mma chain a number, K ascending by 16.
+/// of them, one warp a band. A producer warp keeps a ring of bulk copies (cp.async.bulk) in flight. The first of them, and a prefetch of what
+/// follows into the second-level cache, start before the kernel ahead has ended: weights depend on nothing. Consumers load
+/// the fragments of the next step while the tensor cores are at this one. Canonical schedule: one mma chain a number, K ascending by 16.
 /// </summary>
 internal static class StreamProduct
 {
     public const int MaxSlots = 16;
     public const int HeaderBytes = 256;
-    public const int MaxWarps = 16;
 
-    public static string Name(ElementType type, int tiles) => $"stream_{type}_{tiles}";
+    public static string Name(ElementType type, int tiles, bool gated) => $"stream_{type}_{tiles}{(gated ? "_gated" : "")}";
+
+    /// <summary>Consumer warps a block may have: registers bound them.</summary>
+    public static int MaxWarps(int tiles) => tiles == 8 ? 8 : 16;
 
     /// <param name="ptx">Receives the kernel.</param>
     /// <param name="type">Weight type.</param>
     /// <param name="tiles">Tiles of 8 rows: 1, 2, 4 or 8.</param>
-    public static void Emit(PtxText ptx, ElementType type, int tiles)
+    /// <param name="gated">Bands hold gates and ups; their activated products are stored.</param>
+    public static void Emit(PtxText ptx, ElementType type, int tiles, bool gated)
     {
         int stepBytes = WeightPacking.StepBytes(type);
-        int unroll = tiles <= 2 ? 4 : 2;
+        bool early = tiles <= 2;
         ptx.Add($$"""
-            .visible .entry {{Name(type, tiles)}}(.param .u64 pW, .param .u64 pX, .param .u64 pBias, .param .u64 pY, .param .u64 pR,
-              .param .u32 pSteps, .param .u32 pN, .param .u32 pM, .param .u32 pBands, .param .u32 pYStride, .param .u32 pRStride,
-              .param .f32 pScale, .param .f32 pOut, .param .u32 pStageSteps, .param .u32 pSlots, .param .u32 pWarps)
-            .maxntid 544, 1, 1
+            .visible .entry {{Name(type, tiles, gated)}}({{ProductEpilogue.Parameters}})
+            .maxntid {{32 * (MaxWarps(tiles) + 1)}}, 1, 1
             {
-            .reg .pred pw, p<8>; .reg .b32 r<40>; .reg .b64 d<16>; .reg .f32 acc<{{tiles * 4}}>; .reg .f32 f<8>;
-            .reg .b32 a<{{8 * unroll}}>; .reg .b32 b<{{4 * tiles * unroll}}>; .reg .b32 x<{{tiles}}>;
-            .reg .b32 steps, rows, bands, stage, slots, warps, lane, warp, first, end, ring, slot, parity, slotBytes, wBytes, at, count, band, full, empty, k, base, w16, w8, w2, w22, xk, stride;
+            .reg .pred pw, pl0, pstay, pend, pidle, p<8>; .reg .b32 r<32>; .reg .b64 d<8>; .reg .f32 acc<{{tiles * 4}}>;
+            .reg .b32 a<16>; .reg .b32 b<{{8 * tiles}}>; .reg .b32 x<{{tiles}}>;
+            .reg .b32 steps, rows, bands, stage, slots, warps, lane, warp, first, end, ring, slot, parity, slotBytes, wBytes, at, count, band, full, old, left, total, base, w16, w8, w2, w22, xk, stride, stepRows, zero;
             .reg .b64 wp, xp, bandBytes;
+            """);
+        ProductEpilogue.Declare(ptx, tiles * 4);
+        ptx.Add($$"""
             ld.param.u32 steps, [pSteps]; ld.param.u32 rows, [pM]; ld.param.u32 bands, [pBands];
             ld.param.u32 stage, [pStageSteps]; ld.param.u32 slots, [pSlots]; ld.param.u32 warps, [pWarps];
-            mov.u32 r0, %tid.x; and.b32 lane, r0, 31; shr.u32 warp, r0, 5;
+            mov.u32 r0, %tid.x; and.b32 lane, r0, 31; shr.u32 warp, r0, 5; setp.eq.u32 pl0, lane, 0; mov.u32 zero, 0;
             mov.u32 r1, %ctaid.x; mov.u32 r2, %nctaid.x;
             mul.lo.u32 r3, r1, bands; div.u32 first, r3, r2; add.u32 r3, r3, bands; div.u32 end, r3, r2;
             mov.u32 ring, dynamic;
@@ -52,11 +57,107 @@ internal static class StreamProduct
             setp.ne.u32 p0, warp, warps;
             @p0 bra CONSUME;
             """);
+        Produce(ptx, stepBytes);
 
-        // Producer.
+        // Consumers: one warp a band.
+        ptx.Add("CONSUME: griddepcontrol.wait; add.u32 band, band, warp;");
+        TensorCoreFragments.Prepare(ptx, type);
+        ptx.Add("shl.b32 stride, rows, 4; shl.b32 stepRows, rows, 6; shr.u32 r10, lane, 3; mul.lo.u32 r10, r10, stride; and.b32 r11, lane, 7; sub.u32 r12, rows, 1;");
+        for (int tile = 0; tile < tiles; tile++)
+        {
+            ptx.Add($"add.u32 r13, r11, {8 * tile}; min.u32 r13, r13, r12; shl.b32 r13, r13, 4; add.u32 x{tile}, r13, r10;");
+        }
+
+        ptx.Add("sub.u32 r26, end, first; mov.u32 r27, 0;\nPASS: setp.ge.u32 pidle, band, end; @pidle bra IDLE;");
+        ptx.Add("shl.b32 eo, band, 4; shr.u32 r28, lane, 2; and.b32 et, lane, 3; shl.b32 et, et, 1;");
+        ptx.Add(gated ? "shl.b32 eo, band, 3; add.u32 eo, eo, r28;" : "add.u32 eo, eo, r28;");
+        if (early)
+        {
+            ProductEpilogue.Prepare(ptx, gated, "band", "zero");
+            if (!gated)
+            {
+                ProductEpilogue.Fetch(ptx, 0, tiles, "rows");
+            }
+        }
+
+        for (int i = 0; i < tiles * 4; i++)
+        {
+            ptx.Add($"mov.f32 acc{i}, 0f00000000;");
+        }
+
+        // Two steps a turn of the loop: registers 0 hold the step at hand and registers 1 the next, then the other way round.
+        ptx.Add("mov.u32 total, steps;");
+        Enter(ptx, type);
+        Load(ptx, type, tiles, 0);
+        ptx.Add("LOOP:");
+        for (int half = 0; half < 2; half++)
+        {
+            string stay = ptx.Label("STAY");
+            string loaded = ptx.Label("LOADED");
+            string kept = ptx.Label("KEPT");
+            ptx.Add($"sub.u32 total, total, 1; setp.eq.u32 pend, total, 0; @pend bra END{half};");
+            ptx.Add($"sub.u32 left, left, 1; setp.ne.u32 pstay, left, 0; @pstay bra {stay};\nmov.u32 old, full;");
+            Next(ptx);
+            Enter(ptx, type);
+            ptx.Add($$"""
+                bra {{loaded}};
+                {{stay}}: add.u32 w16, w16, {{stepBytes}}; add.u32 w8, w8, {{stepBytes}}; add.u32 w2, w2, {{stepBytes}}; add.u32 w22, w22, {{stepBytes}}; add.u32 xk, xk, stepRows;
+                {{loaded}}:
+                """);
+            Load(ptx, type, tiles, 1 - half);
+            Multiply(ptx, type, tiles, half);
+            ptx.Add($$"""
+                @pstay bra {{kept}};
+                bar.warp.sync 0xffffffff;
+                @pl0 mbarrier.arrive.shared::cta.b64 d0, [old+128];
+                {{kept}}:
+                """);
+        }
+
+        ptx.Add("bra LOOP;\nEND0:");
+        Multiply(ptx, type, tiles, 0);
+        ptx.Add("bra FINISH;\nEND1:");
+        Multiply(ptx, type, tiles, 1);
+        ptx.Add("FINISH: bar.warp.sync 0xffffffff;\n@pl0 mbarrier.arrive.shared::cta.b64 d0, [full+128];");
+        Next(ptx);
+        if (!early)
+        {
+            ProductEpilogue.Prepare(ptx, gated, "band", "zero");
+            if (!gated)
+            {
+                ProductEpilogue.Fetch(ptx, 0, tiles, "rows");
+            }
+        }
+
+        if (gated)
+        {
+            ProductEpilogue.StoreGated(ptx, type, 0, tiles, "acc", 0, "rows");
+        }
+        else
+        {
+            ProductEpilogue.Store(ptx, 0, tiles, "acc", 0, "rows");
+        }
+
+        ptx.Add("""
+            bra PASSED;
+            IDLE: mov.u32 at, 0;
+            IDLESTAGE: shl.b32 full, slot, 3; add.u32 full, full, ring;
+            """);
+        ptx.WaitBarrier("full", "parity");
+        ptx.Add("bar.warp.sync 0xffffffff;\n@pl0 mbarrier.arrive.shared::cta.b64 d0, [full+128];");
+        Next(ptx);
+        ptx.Add("""
+            add.u32 at, at, stage; setp.lt.u32 p4, at, steps; @p4 bra IDLESTAGE;
+            PASSED: add.u32 band, band, warps; add.u32 r27, r27, warps; setp.lt.u32 p4, r27, r26; @p4 bra PASS;
+            DONE: ret;
+            }
+            """);
+    }
+
+    // One warp: a lane a band. Weights of the whole ring first, then the rows, which the kernel ahead may still be making.
+    private static void Produce(PtxText ptx, int stepBytes)
+    {
         ptx.Add($$"""
-            setp.ne.u32 p0, lane, 0;
-            @p0 bra DONE;
             ld.param.u64 wp, [pW]; ld.param.u64 xp, [pX]; cvta.to.global.u64 wp, wp; cvta.to.global.u64 xp, xp;
             mul.wide.u32 bandBytes, steps, {{stepBytes}};
             mov.u32 r20, 0;
@@ -65,19 +166,31 @@ internal static class StreamProduct
             setp.ge.u32 p0, band, end; @p0 bra FILLED;
             """);
         IssueWeights(ptx, stepBytes);
-        Advance(ptx, "FILLNEXT");
+        Next(ptx);
+        Advance(ptx);
         ptx.Add("""
             add.u32 r20, r20, 1;
             bra FILL;
-            FILLED:
+            FILLED: ld.param.u32 r22, [pPrefetch]; mov.u32 r21, 0;
+            PREFETCH:
+            setp.ge.u32 p0, r21, r22; @p0 bra PREFETCHED;
+            setp.ge.u32 p0, band, end; @p0 bra PREFETCHED;
+            """);
+        Sizes(ptx, stepBytes);
+        ptx.Add("@p1 cp.async.bulk.prefetch.L2.global [d1], r10;");
+        Advance(ptx);
+        ptx.Add("""
+            add.u32 r21, r21, 1;
+            bra PREFETCH;
+            PREFETCHED:
             griddepcontrol.wait;
-            mov.u32 r21, 0; mov.u32 r22, at; mov.u32 r23, band; mov.u32 r24, slot; mov.u32 r25, parity;
-            mov.u32 slot, 0; mov.u32 parity, 0; mov.u32 at, 0; mov.u32 band, first;
+            mov.u32 r21, 0; mov.u32 slot, 0; mov.u32 parity, 0; mov.u32 at, 0; mov.u32 band, first;
             FILLX:
             setp.ge.u32 p0, r21, r20; @p0 bra STEADY;
             """);
         IssueRows(ptx);
-        Advance(ptx, "FILLXNEXT");
+        Next(ptx);
+        Advance(ptx);
         ptx.Add("""
             add.u32 r21, r21, 1;
             bra FILLX;
@@ -89,150 +202,101 @@ internal static class StreamProduct
         ptx.WaitBarrier("r7", "r8");
         IssueWeights(ptx, stepBytes);
         IssueRows(ptx);
-        Advance(ptx, "STEADYNEXT");
+        Next(ptx);
+        Advance(ptx);
 
         // Only now may the next kernel start: its first copies then fill the gap between this one's last and its own first sums.
         ptx.Add("bra STEADY;\nISSUED: griddepcontrol.launch_dependents; bra DONE;");
-
-        // Consumers: one warp a band.
-        ptx.Add("CONSUME: griddepcontrol.wait; mov.u32 band, first; add.u32 band, band, warp;");
-        TensorCoreFragments.Prepare(ptx, type);
-        ptx.Add("shl.b32 stride, rows, 4; shr.u32 r10, lane, 3; mul.lo.u32 r10, r10, stride; and.b32 r11, lane, 7; sub.u32 r12, rows, 1;");
-        for (int tile = 0; tile < tiles; tile++)
-        {
-            ptx.Add($"add.u32 r13, r11, {8 * tile}; min.u32 r13, r13, r12; shl.b32 r13, r13, 4; add.u32 x{tile}, r13, r10;");
-        }
-
-        ptx.Add("sub.u32 r26, end, first; mov.u32 r27, 0; PASS:");
-        for (int i = 0; i < tiles * 4; i++)
-        {
-            ptx.Add($"mov.f32 acc{i}, 0f00000000;");
-        }
-
-        ptx.Add($$"""
-            mov.u32 at, 0;
-            STAGE:
-            shl.b32 full, slot, 3; add.u32 full, full, ring;
-            """);
-        ptx.WaitBarrier("full", "parity");
-        ptx.Add($$"""
-            setp.ge.u32 p2, band, end;
-            @p2 bra RELEASE;
-            sub.u32 count, steps, at; min.u32 count, count, stage;
-            mul.lo.u32 base, slot, slotBytes; add.u32 base, base, ring; add.u32 base, base, {{HeaderBytes}};
-            mul.lo.u32 r14, wBytes, warps; add.u32 xk, base, r14;
-            mul.lo.u32 r14, wBytes, warp; add.u32 base, base, r14;
-            shl.b32 r14, lane, 4; add.u32 w16, base, r14; shl.b32 r14, lane, 3; add.u32 w8, base, r14;
-            shr.u32 r14, lane, 2; shl.b32 r15, r14, 1; add.u32 w2, base, r15; shl.b32 r15, r14, 2; add.u32 w22, base, r15;
-            shl.b32 r16, stride, 2;
-            mov.u32 k, {{unroll}};
-            setp.gt.u32 p3, k, count; @p3 bra TAIL;
-            MAIN:
-            """);
-        Steps(ptx, type, tiles, unroll, stepBytes);
-        ptx.Add($$"""
-            add.u32 k, k, {{unroll}}; setp.le.u32 p3, k, count; @p3 bra MAIN;
-            TAIL:
-            sub.u32 k, k, {{unroll}};
-            REST:
-            setp.ge.u32 p3, k, count; @p3 bra RELEASE;
-            """);
-        Steps(ptx, type, tiles, 1, stepBytes);
-        ptx.Add("""
-            add.u32 k, k, 1; bra REST;
-            RELEASE:
-            bar.warp.sync 0xffffffff;
-            setp.ne.u32 p4, lane, 0;
-            @!p4 mbarrier.arrive.shared::cta.b64 d0, [full+128];
-            add.u32 slot, slot, 1; setp.ne.u32 p4, slot, slots; @p4 bra KEEP;
-            mov.u32 slot, 0; xor.b32 parity, parity, 1;
-            KEEP:
-            add.u32 at, at, stage; setp.lt.u32 p4, at, steps; @p4 bra STAGE;
-            @p2 bra DONE;
-            """);
-        ProductEpilogue.Load(ptx);
-        ptx.Add("shl.b32 r28, band, 4; shr.u32 r29, lane, 2; add.u32 r28, r28, r29; and.b32 r29, lane, 3; shl.b32 r29, r29, 1;");
-        for (int tile = 0; tile < tiles; tile++)
-        {
-            ProductEpilogue.Store(ptx, "r28", "r29", 8 * tile, "acc", 4 * tile, "rows");
-        }
-
-        ptx.Add("""
-            add.u32 band, band, warps; add.u32 r27, r27, warps; setp.lt.u32 p4, r27, r26; @p4 bra PASS;
-            DONE: ret;
-            }
-            """);
     }
+
+    // r9 bands of r10 bytes are left of this stage; d1 = this lane's, p1 = there is one.
+    private static void Sizes(PtxText ptx, int stepBytes) => ptx.Add($$"""
+        sub.u32 count, steps, at; min.u32 count, count, stage;
+        sub.u32 r9, end, band; min.u32 r9, r9, warps; mul.lo.u32 r10, count, {{stepBytes}};
+        add.u32 r12, band, lane; cvt.u64.u32 d1, r12; mul.lo.u64 d1, d1, bandBytes; mul.wide.u32 d2, at, {{stepBytes}}; add.u64 d1, d1, d2; add.u64 d1, d1, wp;
+        setp.lt.u32 p1, lane, r9;
+        """);
 
     private static void IssueWeights(PtxText ptx, int stepBytes)
     {
-        string loop = ptx.Label("COPY");
-        ptx.Add($$"""
-            sub.u32 count, steps, at; min.u32 count, count, stage;
-            sub.u32 r9, end, band; min.u32 r9, r9, warps;
-            mul.lo.u32 r10, count, {{stepBytes}}; mul.lo.u32 r11, r10, r9; shl.b32 r12, count, 6; mul.lo.u32 r12, r12, rows; add.u32 r11, r11, r12;
+        Sizes(ptx, stepBytes);
+        ptx.Add("""
+            mul.lo.u32 r11, r10, r9; shl.b32 r12, count, 6; mul.lo.u32 r12, r12, rows; add.u32 r11, r11, r12;
             shl.b32 full, slot, 3; add.u32 full, full, ring;
-            mbarrier.arrive.expect_tx.shared::cta.b64 d0, [full], r11;
-            mul.lo.u32 base, slot, slotBytes; add.u32 base, base, ring; add.u32 base, base, {{HeaderBytes}};
-            cvt.u64.u32 d1, band; mul.lo.u64 d1, d1, bandBytes; mul.wide.u32 d2, at, {{stepBytes}}; add.u64 d1, d1, d2; add.u64 d1, d1, wp;
-            mov.u32 r13, 0;
-            {{loop}}:
-            cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [base], [d1], r10, [full];
-            add.u32 base, base, wBytes; add.u64 d1, d1, bandBytes;
-            add.u32 r13, r13, 1; setp.lt.u32 p1, r13, r9; @p1 bra {{loop}};
+            @pl0 mbarrier.arrive.expect_tx.shared::cta.b64 d0, [full], r11;
+            mul.lo.u32 base, slot, slotBytes; add.u32 base, base, ring; add.u32 base, base, 256; mul.lo.u32 r13, lane, wBytes; add.u32 base, base, r13;
+            bar.warp.sync 0xffffffff;
+            @p1 cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [base], [d1], r10, [full];
             """);
     }
 
-    private static void IssueRows(PtxText ptx) => ptx.Add($$"""
+    private static void IssueRows(PtxText ptx) => ptx.Add("""
         sub.u32 count, steps, at; min.u32 count, count, stage;
         shl.b32 full, slot, 3; add.u32 full, full, ring;
-        mul.lo.u32 base, slot, slotBytes; add.u32 base, base, ring; add.u32 base, base, {{HeaderBytes}};
+        mul.lo.u32 base, slot, slotBytes; add.u32 base, base, ring; add.u32 base, base, 256;
         mul.lo.u32 r10, wBytes, warps; add.u32 base, base, r10;
         shl.b32 r12, count, 6; mul.lo.u32 r12, r12, rows;
         shl.b32 r13, at, 6; mul.wide.u32 d1, r13, rows; add.u64 d1, d1, xp;
-        cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [base], [d1], r12, [full];
+        @pl0 cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [base], [d1], r12, [full];
         """);
 
-    private static void Advance(PtxText ptx, string stem)
+    // The ring's next slot.
+    private static void Next(PtxText ptx)
     {
-        string same = ptx.Label(stem);
-        string next = ptx.Label(stem);
+        string same = ptx.Label("SLOT");
         ptx.Add($$"""
-            add.u32 slot, slot, 1; setp.ne.u32 p1, slot, slots; @p1 bra {{same}};
+            add.u32 slot, slot, 1; setp.ne.u32 p2, slot, slots; @p2 bra {{same}};
             mov.u32 slot, 0; xor.b32 parity, parity, 1;
             {{same}}:
-            add.u32 at, at, stage; setp.lt.u32 p1, at, steps; @p1 bra {{next}};
+            """);
+    }
+
+    // The next run of K, or the next bands.
+    private static void Advance(PtxText ptx)
+    {
+        string next = ptx.Label("NEXT");
+        ptx.Add($$"""
+            add.u32 at, at, stage; setp.lt.u32 p2, at, steps; @p2 bra {{next}};
             mov.u32 at, 0; add.u32 band, band, warps;
             {{next}}:
             """);
     }
 
-    private static void Steps(PtxText ptx, ElementType type, int tiles, int unroll, int stepBytes)
+    // Waits for the stage in the current slot; left = its steps, addresses of its first step.
+    private static void Enter(PtxText ptx, ElementType type)
     {
-        for (int u = 0; u < unroll; u++)
+        _ = type;
+        ptx.Add("shl.b32 full, slot, 3; add.u32 full, full, ring;");
+        ptx.WaitBarrier("full", "parity");
+        ptx.Add("""
+            min.u32 left, total, stage;
+            mad.lo.u32 base, slot, slotBytes, ring; add.u32 base, base, 256;
+            mad.lo.u32 xk, wBytes, warps, base;
+            mad.lo.u32 base, wBytes, warp, base;
+            shl.b32 r14, lane, 4; add.u32 w16, base, r14; shl.b32 r14, lane, 3; add.u32 w8, base, r14;
+            shr.u32 r14, lane, 2; shl.b32 r15, r14, 1; add.u32 w2, base, r15; shl.b32 r15, r14, 2; add.u32 w22, base, r15;
+            """);
+    }
+
+    private static void Load(PtxText ptx, ElementType type, int tiles, int half)
+    {
+        TensorCoreFragments.Load(ptx, type, "w16", "w8", "w2", 0, "a", 8 * half);
+        for (int tile = 0; tile < tiles; tile++)
         {
-            TensorCoreFragments.Load(ptx, type, "w16", "w8", "w2", u * stepBytes, "a", 8 * u);
+            ptx.Add($"add.u32 r17, xk, x{tile}; ldmatrix.sync.aligned.m8n8.x4.shared.b16 {PtxText.Vector("b", 4 * ((half * tiles) + tile), 4)}, [r17];");
+        }
+    }
+
+    private static void Multiply(PtxText ptx, ElementType type, int tiles, int half)
+    {
+        string mma = TensorCoreFragments.Mma(type);
+        for (int part = 0; part < 2; part++)
+        {
             for (int tile = 0; tile < tiles; tile++)
             {
-                ptx.Add($"add.u32 r17, xk, x{tile}; ldmatrix.sync.aligned.m8n8.x4.shared.b16 {PtxText.Vector("b", 4 * ((u * tiles) + tile), 4)}, [r17];");
-            }
-
-            ptx.Add("add.u32 xk, xk, r16;");
-        }
-
-        string mma = TensorCoreFragments.Mma(type);
-        for (int u = 0; u < unroll; u++)
-        {
-            for (int half = 0; half < 2; half++)
-            {
-                for (int tile = 0; tile < tiles; tile++)
-                {
-                    string sum = PtxText.Vector("acc", 4 * tile, 4);
-                    ptx.Add($"{mma} {sum}, {PtxText.Vector("a", (8 * u) + (4 * half), 4)}, {PtxText.Vector("b", (4 * ((u * tiles) + tile)) + (2 * half), 2)}, {sum};");
-                }
+                string sum = PtxText.Vector("acc", 4 * tile, 4);
+                ptx.Add($"{mma} {sum}, {PtxText.Vector("a", (8 * half) + (4 * part), 4)}, {PtxText.Vector("b", (4 * ((half * tiles) + tile)) + (2 * part), 2)}, {sum};");
             }
         }
-
-        ptx.Add($"add.u32 w16, w16, {unroll * stepBytes}; add.u32 w8, w8, {unroll * stepBytes}; add.u32 w2, w2, {unroll * stepBytes}; add.u32 w22, w22, {unroll * stepBytes};");
     }
 }

@@ -35,9 +35,9 @@ internal sealed class DeviceContract(IComputeDevice device, int seed)
         device.MatMul(input, weight, biasTensor, output, rows);
         float[] y = Get(output, rows);
 
-        double error = 0;
-        double scale = 0;
-        for (int row = 0; row < rows; row++)
+        var errors = new double[rows];
+        var scales = new double[rows];
+        Parallel.For(0, rows, row =>
         {
             for (int n = 0; n < outputs; n++)
             {
@@ -47,11 +47,12 @@ internal sealed class DeviceContract(IComputeDevice device, int seed)
                     sum += x[(row * inputs) + k] * w[(n * inputs) + k];
                 }
 
-                error = Math.Max(error, Math.Abs(sum - y[(row * outputs) + n]));
-                scale = Math.Max(scale, Math.Abs(sum));
+                errors[row] = Math.Max(errors[row], Math.Abs(sum - y[(row * outputs) + n]));
+                scales[row] = Math.Max(scales[row], Math.Abs(sum));
             }
-        }
-
+        });
+        double error = errors.Max();
+        double scale = scales.Max();
         Check(error / scale <= ProductTolerance, $"{type} product [{rows}, {inputs}] x [{outputs}]: relative error {error / scale:E2} over {ProductTolerance:E1}");
 
         foreach (int batch in batches.Append(1))
@@ -77,6 +78,74 @@ internal sealed class DeviceContract(IComputeDevice device, int seed)
         }
 
         return error / scale;
+    }
+
+    /// <summary>A gated feed-forward's first half against double precision, and every batch of its rows bit for bit; then the product that reads it.</summary>
+    public double Gated(ElementType type, int rows, int inputs, int inner, params int[] batches)
+    {
+        var gate = new TestTensor(type, inner, inputs, _random);
+        var up = new TestTensor(type, inner, inputs, _random);
+        var down = new TestTensor(type, 32, inner, _random);
+        using DeviceWeight gateUp = device.LoadGated(gate.Data, up.Data, Activation.Silu);
+        using DeviceWeight last = device.LoadWeight([down.Data]);
+        float[] x = Numbers(rows * inputs);
+        (float[] y, float[] z) = Run(0, rows);
+        var errors = new double[rows];
+        var scales = new double[rows];
+        Parallel.For(0, rows, row =>
+        {
+            for (int n = 0; n < inner; n++)
+            {
+                double g = 0;
+                double u = 0;
+                for (int k = 0; k < inputs; k++)
+                {
+                    g += x[(row * inputs) + k] * gate.Values[(n * inputs) + k];
+                    u += x[(row * inputs) + k] * up.Values[(n * inputs) + k];
+                }
+
+                double expected = Activate(g, Activation.Silu) * u;
+                errors[row] = Math.Max(errors[row], Math.Abs(expected - y[(row * inner) + n]));
+                scales[row] = Math.Max(scales[row], Math.Abs(expected));
+            }
+        });
+        double error = errors.Max() / scales.Max();
+        Check(error <= 2 * ProductTolerance, $"{type} gated product [{rows}, {inputs}] x 2·[{inner}]: relative error {error:E2} over {2 * ProductTolerance:E1}");
+        foreach (int batch in batches.Append(1))
+        {
+            int start = _random.Next(rows - Math.Min(batch, rows) + 1);
+            int count = Math.Min(batch, rows - start);
+            (float[] part, float[] next) = Run(start, count);
+            Same(y.AsSpan(start * inner, count * inner), part, $"{type} gated product, rows {start}..{start + count} of {rows} by themselves");
+            Same(z.AsSpan(start * 32, count * 32), next, $"{type} product of a gated product, rows {start}..{start + count} of {rows} by themselves");
+        }
+
+        return error;
+
+        // Twice: the second time the operand of the next product is packed by the product before it.
+        (float[] Y, float[] Z) Run(int start, int count)
+        {
+            using DeviceTensor input = Put(x.AsSpan(start * inputs, count * inputs), count, inputs);
+            using DeviceTensor scratch = device.Allocate(count, 2 * inner);
+            using DeviceTensor output = device.Allocate(count, 32);
+            DeviceTensor gated = scratch.Columns(0, inner);
+            float[]? first = null;
+            for (int turn = 0; turn < 2; turn++)
+            {
+                Poison(scratch, count);
+                device.GatedMatMul(input, gateUp, Activation.Silu, scratch, gated, count);
+                device.MatMul(gated, last, null, output, count);
+                float[] result = Get(output, count);
+                if (first is not null)
+                {
+                    Same(first, result, "a product whose operand its producer packed");
+                }
+
+                first = result;
+            }
+
+            return (Get(gated, count), first!);
+        }
     }
 
     /// <summary>Decoded rows, exactly up to float32 rounding (binary16 products for Q4_K on tensor cores).</summary>
@@ -264,18 +333,17 @@ internal sealed class DeviceContract(IComputeDevice device, int seed)
         float[] y = Step(step, Enumerable.Range(prefix, rows).ToArray());
 
         // 3. Against double precision.
-        double error = 0;
-        double scale = 0;
         int group = shape.Heads / shape.KvHeads;
-        for (int row = 0; row < rows; row++)
+        var errors = new double[rows];
+        var scales = new double[rows];
+        Parallel.For(0, rows, row =>
         {
-            int position = step.Rows[row].Position;
-            double[] query = Rotate(q.AsSpan((prefix + row) * queryColumns, queryColumns), shape.HeadDim, rope, position);
+            double[] query = Rotate(q.AsSpan((prefix + row) * queryColumns, queryColumns), shape.HeadDim, rope, step.Rows[row].Position);
+            int[] path = paths[row];
+            int start = shape.Window > 0 ? Math.Max(0, path.Length - shape.Window) : 0;
             for (int head = 0; head < shape.Heads; head++)
             {
                 int at = head / group * shape.HeadDim;
-                int[] path = paths[row];
-                int start = shape.Window > 0 ? Math.Max(0, path.Length - shape.Window) : 0;
                 double[] scores = [.. path.Skip(start).Select(p =>
                 {
                     double dot = 0;
@@ -288,16 +356,24 @@ internal sealed class DeviceContract(IComputeDevice device, int seed)
                     return shape.SoftCap > 0 ? shape.SoftCap * Math.Tanh(dot / shape.SoftCap) : dot;
                 })];
                 double max = scores.Max();
-                double sum = scores.Sum(s => Math.Exp(s - max));
+                double[] weights = [.. scores.Select(s => Math.Exp(s - max))];
+                double sum = weights.Sum();
                 for (int i = 0; i < shape.HeadDim; i++)
                 {
-                    double expected = scores.Select((s, j) => Math.Exp(s - max) * values[path[start + j]][at + i]).Sum() / sum;
-                    error = Math.Max(error, Math.Abs(expected - y[(row * queryColumns) + (head * shape.HeadDim) + i]));
-                    scale = Math.Max(scale, Math.Abs(expected));
+                    double expected = 0;
+                    for (int j = 0; j < weights.Length; j++)
+                    {
+                        expected += weights[j] * values[path[start + j]][at + i];
+                    }
+
+                    expected /= sum;
+                    errors[row] = Math.Max(errors[row], Math.Abs(expected - y[(row * queryColumns) + (head * shape.HeadDim) + i]));
+                    scales[row] = Math.Max(scales[row], Math.Abs(expected));
                 }
             }
-        }
-
+        });
+        double error = errors.Max();
+        double scale = scales.Max();
         Check(error / scale <= AttentionTolerance, $"{type} attention {shape}, prefix {prefix}, chain {chain}: relative error {error / scale:E2} over {AttentionTolerance:E1}");
 
         // 4. Every row by itself, with its ancestors already stored, and split as prefix and tail elsewhere.
