@@ -56,6 +56,7 @@ internal static class ContractRun
 
         Check("largest 64 of 131072", c => c.Tops(5, 131072, 131072, 64));
         Check("largest 128 of 32000", c => c.Tops(33, 32768, 32000, 128));
+
         Check("gated BF16 5x512x48", c => c.Gated(ElementType.BF16, 5, 512, 48, 2, 3));
         if (large)
         {

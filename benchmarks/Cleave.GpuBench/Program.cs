@@ -27,6 +27,10 @@ foreach (string section in sections)
             case "check":
                 failures += ContractRun.Run(device, Console.Out, large: true);
                 break;
+            case "check-mma":
+                device.UsesWarpgroups = false;
+                failures += ContractRun.Run(device, Console.Out, large: true);
+                break;
             case "plain":
                 failures += ContractRun.Run(device, Console.Out, large: false);
                 break;
@@ -44,14 +48,6 @@ foreach (string section in sections)
                 {
                     using var block = new RandomBlock(type, 300L << 20);
                     timing.Products(type, block, 1, 8, 32, 2048);
-                }
-
-                break;
-            case "tune":
-                using (var block = new RandomBlock(ElementType.BF16, 700L << 20))
-                {
-                    timing.Copy();
-                    timing.Tune(RandomModel.Mistral7B, block, Environment.GetEnvironmentVariable("VARIANTS")!.Split(';'), [1, 8, 32], 2048);
                 }
 
                 break;
@@ -75,7 +71,7 @@ foreach (string section in sections)
 
                 break;
             default:
-                Console.WriteLine($"unknown section '{section}': check, plain, products, quantised, 7b, 7b-q8, 7b-q4, 12b");
+                Console.WriteLine($"unknown section '{section}': check, check-mma, plain, products, quantised, 7b, 7b-q8, 7b-q4, 12b");
                 failures++;
                 break;
         }

@@ -84,50 +84,6 @@ internal sealed class Timing(GpuDevice device, TextWriter log)
         }
     }
 
-    /// <summary>Steps under each of several settings.</summary>
-    public void Tune(ModelConfig config, RandomBlock block, string[] variants, int[] rowCounts, int prefill)
-    {
-        using var model = new RandomModel(config, block);
-        long before = device.AllocatedBytes;
-        var clock = Stopwatch.StartNew();
-        using LayerStack stack = LayerStack.Load(device, model, new LayerRange(0, config.Layers));
-        using DeviceWeight head = device.LoadWeight([model.End(EndTensor.LmHead)]);
-        using DeviceTensor norm = device.LoadVector(model.End(EndTensor.FinalNorm));
-        device.Synchronize();
-        double floor = (device.AllocatedBytes - before) / _copyGBs / 1e9;
-        log.WriteLine($"loaded in {clock.Elapsed.TotalSeconds:F1} s, floor {floor * 1e3:F3} ms");
-        using KvPool pool = stack.CreatePool(8192, ElementType.BF16);
-        foreach (string variant in variants)
-        {
-            foreach (string setting in variant.Split(' ', StringSplitOptions.RemoveEmptyEntries))
-            {
-                Environment.SetEnvironmentVariable("CLEAVE_T_" + setting.Split('=')[0], setting.Split('=')[1]);
-            }
-
-            string line = "";
-            foreach (int context in new[] { 64, 2000 })
-            {
-                foreach (int rows in rowCounts)
-                {
-                    (double seconds, double submit) = Step(stack, head, norm, pool, context, rows, logits: true, 15);
-                    line += $"  {context}/{rows}: {seconds * 1e3:F3} {floor / seconds * 100:F1}% ({submit * 1e3:F2})";
-                }
-            }
-
-            if (prefill > 0)
-            {
-                (double seconds, _) = Step(stack, head, norm, pool, 0, prefill, logits: false, 5);
-                line += $"  prefill {seconds * 1e3:F1} ms {2.0 * prefill * Parameters(config) / seconds / 1e12:F0}";
-            }
-
-            log.WriteLine($"[{variant}]{line}");
-            foreach (string setting in variant.Split(' ', StringSplitOptions.RemoveEmptyEntries))
-            {
-                Environment.SetEnvironmentVariable("CLEAVE_T_" + setting.Split('=')[0], null);
-            }
-        }
-    }
-
     private static double Parameters(ModelConfig c) =>
         (double)c.Layers * c.HiddenSize * ((2 * c.QueryColumns) + (2 * c.KvColumns) + (3.0 * c.FeedForwardSize));
 

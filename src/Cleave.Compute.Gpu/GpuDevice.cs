@@ -75,6 +75,15 @@ public sealed partial class GpuDevice : IComputeDevice
     /// <summary>True when products run on tensor cores.</summary>
     public bool UsesTensorCores => _cuda is not null;
 
+    /// <summary>
+    /// False makes products of many rows on Hopper use the kernel of other GPUs, which must give the same bits: for checking.
+    /// </summary>
+    public bool UsesWarpgroups
+    {
+        get => _cuda is { GroupProducts: true };
+        set => (_cuda ?? throw new InvalidOperationException($"{Name} has no tensor-core kernels")).GroupProducts = value;
+    }
+
     /// <summary>When true, <see cref="LoadEmbedding"/> leaves the rows in host memory and uploads the few a step needs.</summary>
     public bool EmbeddingOnHost { get; init; }
 

@@ -15,11 +15,9 @@ namespace Cleave.Compute.Gpu.Cuda;
 /// </summary>
 internal sealed partial class CudaKernels(CudaAccelerator accelerator, Action<long> account) : IDisposable
 {
-    private static int RingBytes => Tuning("RING", 108) << 10;
-    private static int RingParts => Tuning("PARTS", 7);
-    private static int PrefetchBytes => Tuning("PREFETCH", 96) << 10;
-    private static int DirectBlocks => Tuning("DIRECT", 2);
-    private static int Block => Tuning("BLOCK", 1);
+    private const int RingBytes = 108 << 10;
+    private const int RingParts = 3;
+    private const int DirectBlocks = 2;
     private const int PartialLimitBytes = 96 << 20;
 
     private readonly CudaStream _stream = (CudaStream)accelerator.DefaultStream;
@@ -35,8 +33,8 @@ internal sealed partial class CudaKernels(CudaAccelerator accelerator, Action<lo
     private int _tileGroup;
     private int _tileWindow;
 
-    private static int Tuning(string name, int value) =>
-        int.TryParse(Environment.GetEnvironmentVariable("CLEAVE_T_" + name), out int given) ? given : value;
+    /// <summary>False keeps to <see cref="BlockProduct"/> where <see cref="WarpgroupProduct"/> would run: same bits, for checking.</summary>
+    public bool GroupProducts { get; set; } = true;
 
     public static bool Supports(CudaAccelerator cuda) => Supports(cuda.Architecture);
 
@@ -187,7 +185,8 @@ internal sealed partial class CudaKernels(CudaAccelerator accelerator, Action<lo
         int blocks = (plan.MaxLength + FlashAttention.BlockLength - 1) / FlashAttention.BlockLength;
         long partials = (long)rows * shape.Heads * blocks * shape.HeadDim;
 
-        // Few rows: one block of threads per position block and a merge; many: each block of threads goes through its history itself. Same bits.
+        // Few rows and a long history: one block of threads per position block and a merge; else each block of threads goes through its history
+        // itself. Same bits.
         bool split = blocks > DirectBlocks && (long)tiles * shape.KvHeads < 2L * _multiprocessors && partials * 4 <= PartialLimitBytes;
         (ArrayView<ushort> packed, PackTarget target) = Target(y, rows);
         ArrayView<float> partial = split ? _partial.Get(partials) : default;
@@ -242,14 +241,14 @@ internal sealed partial class CudaKernels(CudaAccelerator accelerator, Action<lo
         }
 
         int bands = WeightPacking.Bands(weight.Outputs);
-        bool groups = Block != 0 && accelerator.Architecture is { Major: 9, Minor: 0 };
+        bool groups = GroupProducts && accelerator.Architecture is { Major: 9, Minor: 0 };
         int slotBytes = groups ? WarpgroupProduct.SlotBytes(weight.Type) : BlockProduct.SlotBytes(weight.Type);
         int slots = Math.Min(StreamProduct.MaxSlots, (226 << 10) / slotBytes);
         nint function = groups
             ? Function(WarpgroupProduct.Name(weight.Type, weight.IsGated), ptx => WarpgroupProduct.Emit(ptx, weight.Type, weight.IsGated), 227 << 10, "sm_90a")
             : Function(BlockProduct.Name(weight.Type, weight.IsGated), ptx => BlockProduct.Emit(ptx, weight.Type, weight.IsGated), 227 << 10);
         (int, int, int) grid = ((rows + BlockProduct.TileRows - 1) / BlockProduct.TileRows, (bands + BlockProduct.Bands - 1) / BlockProduct.Bands, 1);
-        Arguments(weight, packed, ends, rows, BlockProduct.StageSteps, slots, BlockProduct.Bands, prefetch: 0)
+        Arguments(weight, packed, ends, rows, BlockProduct.StageSteps, slots, BlockProduct.Bands)
             .Launch(_stream, function, grid, groups ? WarpgroupProduct.Threads : BlockProduct.Threads, StreamProduct.HeaderBytes + (slots * slotBytes), overlap: true);
     }
 
@@ -263,7 +262,7 @@ internal sealed partial class CudaKernels(CudaAccelerator accelerator, Action<lo
         int passes = (bandsPerBlock + StreamProduct.MaxWarps(tiles) - 1) / StreamProduct.MaxWarps(tiles);
         int warps = (bandsPerBlock + passes - 1) / passes;
 
-        // A stage: as much of K as leaves the ring in parts enough to keep most of it in flight.
+        // A stage: the largest power of two of steps that a third of the ring holds. Measured: large copies matter more than many.
         int stepBytes = warps * WeightPacking.StepBytes(weight.Type);
         int stage = 16;
         while (stage > 1 && stage * (stepBytes + (64 * rows)) > RingBytes / RingParts)
@@ -275,16 +274,16 @@ internal sealed partial class CudaKernels(CudaAccelerator accelerator, Action<lo
         int slotBytes = stage * (stepBytes + (64 * rows));
         int slots = Math.Clamp(RingBytes / slotBytes, 2, StreamProduct.MaxSlots);
         nint function = Function(StreamProduct.Name(weight.Type, tiles, weight.IsGated), ptx => StreamProduct.Emit(ptx, weight.Type, tiles, weight.IsGated), 227 << 10);
-        Arguments(weight, packed, ends, rows, stage, slots, warps, PrefetchBytes / (stage * stepBytes))
+        Arguments(weight, packed, ends, rows, stage, slots, warps)
             .Launch(_stream, function, (grid, 1, 1), 32 * (warps + 1), StreamProduct.HeaderBytes + (slots * slotBytes), overlap: true);
     }
 
-    private static CudaArguments Arguments(GpuWeight weight, PackedRows packed, ProductEnds ends, int rows, int stage, int slots, int warps, int prefetch) =>
+    private static CudaArguments Arguments(GpuWeight weight, PackedRows packed, ProductEnds ends, int rows, int stage, int slots, int warps) =>
         new CudaArguments().AddPointer(weight.View).AddPointer(packed.View).AddPointer(ends.Bias?.View ?? default).AddPointer(ends.Y?.View ?? default)
             .AddPointer(ends.Residual?.View ?? default).AddPointer(ends.Packed)
             .Add(weight.Inputs / WeightPacking.Step).Add(weight.IsGated ? weight.Outputs / 2 : weight.Outputs).Add(rows).Add(WeightPacking.Bands(weight.Outputs))
             .Add(ends.Y?.Stride ?? 0).Add(ends.Residual?.Stride ?? 0)
-            .Add(ends.Scale).Add(weight.Type == ElementType.BF16 ? 1f : 1 / WeightPacking.HalfScale).Add(stage).Add(slots).Add(warps).Add(prefetch)
+            .Add(ends.Scale).Add(weight.Type == ElementType.BF16 ? 1f : 1 / WeightPacking.HalfScale).Add(stage).Add(slots).Add(warps)
             .Add(Math.Max(1, ends.Target.TileRows)).Add(ends.Target.Columns);
 
     // The packed copy of x: its producer's when that is of this version, else made now (and from then on made by the producer).

@@ -147,7 +147,7 @@ internal static class CudaRowKernels
     public static void RopeAndStore(
         ArrayView<float> q, ArrayView<float> k, ArrayView<float> v, ArrayView<float> table, ArrayView<int> plan, ArrayView<ushort> arena, RopeSizes rope, AttentionSizes sizes)
     {
-        Begin();
+        Trigger();
         int index = (Grid.IdxX * Group.DimX) + Group.IdxX;
         int row = Grid.IdxY;
         int half = rope.HeadDim / 2;
@@ -158,17 +158,8 @@ internal static class CudaRowKernels
             return;
         }
 
+        // Plan and table were there before the kernel ahead began: they are read before the wait. Numbers past the rotated pairs pass unchanged.
         long slot = (long)plan[(row * PlainAttention.PlanStride) + 1] * sizes.RowUnits;
-        if (head >= sizes.Heads + sizes.KvHeads)
-        {
-            int column = ((head - sizes.Heads - sizes.KvHeads) * rope.HeadDim) + (2 * pair);
-            long from = ((long)row * sizes.YStride) + column;
-            arena[sizes.ValueOffset + slot + column] = Convert(v[from], sizes.KvType);
-            arena[sizes.ValueOffset + slot + column + 1] = Convert(v[from + 1], sizes.KvType);
-            return;
-        }
-
-        // Numbers past the rotated pairs pass unchanged.
         bool rotated = pair < rope.Pairs;
         int first = rope.Interleaved != 0 || !rotated ? 2 * pair : pair;
         int second = rope.Interleaved != 0 || !rotated ? first + 1 : first + rope.Pairs;
@@ -179,6 +170,16 @@ internal static class CudaRowKernels
             long turn = (long)plan[row * PlainAttention.PlanStride] * 2 * rope.Pairs;
             cos = table[turn + pair];
             sin = table[turn + rope.Pairs + pair];
+        }
+
+        Wait();
+        if (head >= sizes.Heads + sizes.KvHeads)
+        {
+            int column = ((head - sizes.Heads - sizes.KvHeads) * rope.HeadDim) + (2 * pair);
+            long from = ((long)row * sizes.YStride) + column;
+            arena[sizes.ValueOffset + slot + column] = Convert(v[from], sizes.KvType);
+            arena[sizes.ValueOffset + slot + column + 1] = Convert(v[from + 1], sizes.KvType);
+            return;
         }
 
         if (head < sizes.Heads)

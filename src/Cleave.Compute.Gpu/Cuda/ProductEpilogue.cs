@@ -11,7 +11,7 @@ internal static class ProductEpilogue
     public const string Parameters = """
         .param .u64 pW, .param .u64 pX, .param .u64 pBias, .param .u64 pY, .param .u64 pR, .param .u64 pPacked,
           .param .u32 pSteps, .param .u32 pN, .param .u32 pM, .param .u32 pBands, .param .u32 pYStride, .param .u32 pRStride,
-          .param .f32 pScale, .param .f32 pOut, .param .u32 pStageSteps, .param .u32 pSlots, .param .u32 pWarps, .param .u32 pPrefetch,
+          .param .f32 pScale, .param .f32 pOut, .param .u32 pStageSteps, .param .u32 pSlots, .param .u32 pWarps,
           .param .u32 pTileRows, .param .u32 pColumns
         """;
 

@@ -2,9 +2,9 @@ namespace Cleave.Compute.Gpu.Cuda;
 
 /// <summary>
 /// The product for up to 64 rows, at the speed of memory. A resident grid; each block owns a run of bands and walks K once for up to 16
-/// of them, one warp a band. A producer warp keeps a ring of bulk copies (cp.async.bulk) in flight. The first of them, and a prefetch of what
-/// follows into the second-level cache, start before the kernel ahead has ended: weights depend on nothing. Consumers load
-/// the fragments of the next step while the tensor cores are at this one. Canonical schedule: one mma chain a number, K ascending by 16.
+/// of them, one warp a band. A producer warp keeps a ring of bulk copies (cp.async.bulk) in flight, and starts the first of them before the
+/// kernel ahead has ended (weights depend on nothing). Consumers load the fragments of the next step while the tensor cores are at this
+/// one. Canonical schedule: one mma chain a number, K ascending by 16.
 /// </summary>
 internal static class StreamProduct
 {
@@ -87,7 +87,7 @@ internal static class StreamProduct
 
         // Two steps a turn of the loop: registers 0 hold the step at hand and registers 1 the next, then the other way round.
         ptx.Add("mov.u32 total, steps;");
-        Enter(ptx, type);
+        Enter(ptx);
         Load(ptx, type, tiles, 0);
         ptx.Add("LOOP:");
         for (int half = 0; half < 2; half++)
@@ -98,7 +98,7 @@ internal static class StreamProduct
             ptx.Add($"sub.u32 total, total, 1; setp.eq.u32 pend, total, 0; @pend bra END{half};");
             ptx.Add($"sub.u32 left, left, 1; setp.ne.u32 pstay, left, 0; @pstay bra {stay};\nmov.u32 old, full;");
             Next(ptx);
-            Enter(ptx, type);
+            Enter(ptx);
             ptx.Add($$"""
                 bra {{loaded}};
                 {{stay}}: add.u32 w16, w16, {{stepBytes}}; add.u32 w8, w8, {{stepBytes}}; add.u32 w2, w2, {{stepBytes}}; add.u32 w22, w22, {{stepBytes}}; add.u32 xk, xk, stepRows;
@@ -171,18 +171,7 @@ internal static class StreamProduct
         ptx.Add("""
             add.u32 r20, r20, 1;
             bra FILL;
-            FILLED: ld.param.u32 r22, [pPrefetch]; mov.u32 r21, 0;
-            PREFETCH:
-            setp.ge.u32 p0, r21, r22; @p0 bra PREFETCHED;
-            setp.ge.u32 p0, band, end; @p0 bra PREFETCHED;
-            """);
-        Sizes(ptx, stepBytes);
-        ptx.Add("@p1 cp.async.bulk.prefetch.L2.global [d1], r10;");
-        Advance(ptx);
-        ptx.Add("""
-            add.u32 r21, r21, 1;
-            bra PREFETCH;
-            PREFETCHED:
+            FILLED:
             griddepcontrol.wait;
             mov.u32 r21, 0; mov.u32 slot, 0; mov.u32 parity, 0; mov.u32 at, 0; mov.u32 band, first;
             FILLX:
@@ -263,9 +252,8 @@ internal static class StreamProduct
     }
 
     // Waits for the stage in the current slot; left = its steps, addresses of its first step.
-    private static void Enter(PtxText ptx, ElementType type)
+    private static void Enter(PtxText ptx)
     {
-        _ = type;
         ptx.Add("shl.b32 full, slot, 3; add.u32 full, full, ring;");
         ptx.WaitBarrier("full", "parity");
         ptx.Add("""
