@@ -14,10 +14,10 @@ public static class CorpusSet
     private const int MaxLineChars = 4 << 20;
 
     /// <summary>The texts that are attacked: 64 documents of each domain.</summary>
-    public static IReadOnlyList<CorpusDocument> Evaluation { get; } = Embedded("evaluation.jsonl.gz");
+    public static IReadOnlyList<CorpusDocument> Evaluation { get; } = Embedded("evaluation.jsonl.br");
 
     /// <summary>The texts attackers train on.</summary>
-    public static IReadOnlyList<CorpusDocument> Attacker { get; } = Embedded("attacker.jsonl.gz");
+    public static IReadOnlyList<CorpusDocument> Attacker { get; } = Embedded("attacker.jsonl.br");
 
     /// <summary>
     /// Reads JSON lines with <c>text</c> and, if there, <c>id</c>, <c>domain</c>, <c>source</c> (or <c>src</c>); gzip and brotli by the
@@ -61,7 +61,7 @@ public static class CorpusSet
     {
         using Stream file = typeof(CorpusSet).Assembly.GetManifestResourceStream(name)
             ?? throw new InvalidOperationException($"the assembly lacks its resource {name}");
-        using var text = new GZipStream(file, CompressionMode.Decompress);
+        using var text = new BrotliStream(file, CompressionMode.Decompress);
         return Parse(text, name, CorpusDomain.General);
     }
 
