@@ -11,12 +11,13 @@ namespace Cleave.Benchmarks.Report;
 internal static class KvFigures
 {
     private const int Prompts = 12;
+    private const int PromptTokens = 96;
     private const int AnswerTokens = 384;
 
     public static IEnumerable<Figure> Measure(CpuDevice device, string modelPath)
     {
         using var full = new BundledModel(device, modelPath);
-        int[][] texts = [.. ReadPrompts().Take(Prompts).Select(text => full.Continue(full.Tokenizer.Encode(text, parseSpecial: false), AnswerTokens))];
+        int[][] texts = [.. ReadPrompts().Take(Prompts).Select(text => full.Continue(Start(full.Tokenizer.Encode(text, parseSpecial: false)), AnswerTokens))];
         float[][] expected = [.. texts.Select(text => full.Logits(text).ToArray())];
         yield return new Figure("keys and values in F32, memory", full.KvBytesPerToken, "B/token");
         foreach (ElementType type in new[] { ElementType.F16, ElementType.BF16, ElementType.Q8_0 })
@@ -43,6 +44,8 @@ internal static class KvFigures
             yield return new Figure($"keys and values in {type}, same most likely token", 100.0 * same / tokens, "%");
         }
     }
+
+    private static ReadOnlySpan<int> Start(int[] prompt) => prompt.AsSpan(0, Math.Min(prompt.Length, PromptTokens));
 
     /// <summary>KL(p || q) of the softmaxes, in nat.</summary>
     private static double Divergence(ReadOnlySpan<float> p, ReadOnlySpan<float> q)

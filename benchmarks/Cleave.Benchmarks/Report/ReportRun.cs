@@ -23,7 +23,11 @@ internal static class ReportRun
             ("keys and values", KvFigures.Measure(device, model))])
         {
             Console.Error.WriteLine($"measuring {what}");
-            figures.AddRange(part);
+            foreach (Figure figure in part)
+            {
+                Console.Error.WriteLine(Line(figure));
+                figures.Add(figure);
+            }
         }
 
         var document = new ReportDocument(
@@ -31,16 +35,16 @@ internal static class ReportRun
         Console.WriteLine(json ? JsonSerializer.Serialize(document, ReportJson.Default.ReportDocument) : Table(document));
     }
 
-    private static string Table(ReportDocument document)
+    private static string Table(ReportDocument document) => string.Join(
+        '\n',
+        [$"{document.Device}; {document.Runtime}", "", "| | measured | against | ratio | wanted |", "|---|---|---|---|---|", .. document.Figures.Select(Line)]);
+
+    private static string Line(Figure figure)
     {
-        IEnumerable<string> lines = document.Figures.Select(static figure =>
-        {
-            string against = figure.Against is { } other ? $"{Number(other)} {figure.Reference}" : "";
-            string ratio = figure.Ratio is { } value ? value.ToString("f2", CultureInfo.InvariantCulture) : "";
-            string wanted = figure.Least is { } least ? $"{least.ToString("f2", CultureInfo.InvariantCulture)} {(figure.Reached == true ? "reached" : "missed")}" : "";
-            return $"| {figure.Name} | {Number(figure.Value)} {figure.Unit} | {against} | {ratio} | {wanted} |";
-        });
-        return string.Join('\n', [$"{document.Device}; {document.Runtime}", "", "| | measured | against | ratio | wanted |", "|---|---|---|---|---|", .. lines]);
+        string against = figure.Against is { } other ? $"{Number(other)} {figure.Reference}" : "";
+        string ratio = figure.Ratio is { } value ? value.ToString("f2", CultureInfo.InvariantCulture) : "";
+        string wanted = figure.Least is { } least ? $"{least.ToString("f2", CultureInfo.InvariantCulture)} {(figure.Reached == true ? "reached" : "missed")}" : "";
+        return $"| {figure.Name} | {Number(figure.Value)} {figure.Unit} | {against} | {ratio} | {wanted} |";
     }
 
     private static string Number(double value) => value.ToString(value >= 1000 ? "f0" : value >= 100 ? "f1" : "f2", CultureInfo.InvariantCulture);
