@@ -28,7 +28,7 @@ internal sealed record MachinePeaks(double ReadGBPerSecond, double GigaMultiplyA
     internal sealed unsafe class Passes : IDisposable
     {
         private static readonly int Lanes =
-            System.Runtime.Intrinsics.X86.Avx512F.IsSupported ? 16 : Vector256.IsHardwareAccelerated ? 8 : 4;
+            System.Runtime.Intrinsics.X86.Avx512F.IsSupported ? 16 : Vector<float>.Count;
 
         private readonly int _threads;
         private readonly byte* _memory;
@@ -53,7 +53,7 @@ internal sealed record MachinePeaks(double ReadGBPerSecond, double GigaMultiplyA
         public double Read() => Pass(thread => MachinePeaks.Read(_memory + (thread * BytesPerThread)));
 
         /// <summary>Seconds of multiply-adds between registers.</summary>
-        public double Multiply() => Pass(static _ => Sink = Lanes == 16 ? Fma512() : Lanes == 8 ? Fma256() : Fma128());
+        public double Multiply() => Pass(static _ => Sink = Lanes == 16 ? Fma512() : FmaVector());
 
         public void Dispose() => NativeMemory.AlignedFree(_memory);
 
@@ -130,74 +130,38 @@ internal sealed record MachinePeaks(double ReadGBPerSecond, double GigaMultiplyA
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float Fma256()
+    private static float FmaVector()
     {
-        Vector256<float> x = Vector256.Create(0.5f);
-        Vector256<float> y = Vector256.Create(0.25f);
-        Vector256<float> a = Vector256<float>.Zero;
-        Vector256<float> b = Vector256<float>.Zero;
-        Vector256<float> c = Vector256<float>.Zero;
-        Vector256<float> d = Vector256<float>.Zero;
-        Vector256<float> e = Vector256<float>.Zero;
-        Vector256<float> f = Vector256<float>.Zero;
-        Vector256<float> g = Vector256<float>.Zero;
-        Vector256<float> h = Vector256<float>.Zero;
-        Vector256<float> i = Vector256<float>.Zero;
-        Vector256<float> j = Vector256<float>.Zero;
-        Vector256<float> k = Vector256<float>.Zero;
-        Vector256<float> l = Vector256<float>.Zero;
+        Vector<float> x = new Vector<float>(0.5f);
+        Vector<float> y = new Vector<float>(0.25f);
+        Vector<float> a = Vector<float>.Zero;
+        Vector<float> b = Vector<float>.Zero;
+        Vector<float> c = Vector<float>.Zero;
+        Vector<float> d = Vector<float>.Zero;
+        Vector<float> e = Vector<float>.Zero;
+        Vector<float> f = Vector<float>.Zero;
+        Vector<float> g = Vector<float>.Zero;
+        Vector<float> h = Vector<float>.Zero;
+        Vector<float> i = Vector<float>.Zero;
+        Vector<float> j = Vector<float>.Zero;
+        Vector<float> k = Vector<float>.Zero;
+        Vector<float> l = Vector<float>.Zero;
         for (int round = 0; round < Rounds; round++)
         {
-            a = Vector256.FusedMultiplyAdd(x, y, a);
-            b = Vector256.FusedMultiplyAdd(x, y, b);
-            c = Vector256.FusedMultiplyAdd(x, y, c);
-            d = Vector256.FusedMultiplyAdd(x, y, d);
-            e = Vector256.FusedMultiplyAdd(x, y, e);
-            f = Vector256.FusedMultiplyAdd(x, y, f);
-            g = Vector256.FusedMultiplyAdd(x, y, g);
-            h = Vector256.FusedMultiplyAdd(x, y, h);
-            i = Vector256.FusedMultiplyAdd(x, y, i);
-            j = Vector256.FusedMultiplyAdd(x, y, j);
-            k = Vector256.FusedMultiplyAdd(x, y, k);
-            l = Vector256.FusedMultiplyAdd(x, y, l);
+            a = Vector.FusedMultiplyAdd(x, y, a);
+            b = Vector.FusedMultiplyAdd(x, y, b);
+            c = Vector.FusedMultiplyAdd(x, y, c);
+            d = Vector.FusedMultiplyAdd(x, y, d);
+            e = Vector.FusedMultiplyAdd(x, y, e);
+            f = Vector.FusedMultiplyAdd(x, y, f);
+            g = Vector.FusedMultiplyAdd(x, y, g);
+            h = Vector.FusedMultiplyAdd(x, y, h);
+            i = Vector.FusedMultiplyAdd(x, y, i);
+            j = Vector.FusedMultiplyAdd(x, y, j);
+            k = Vector.FusedMultiplyAdd(x, y, k);
+            l = Vector.FusedMultiplyAdd(x, y, l);
         }
 
-        return Vector256.Sum(a + b + c + d + e + f + g + h + i + j + k + l);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float Fma128()
-    {
-        Vector128<float> x = Vector128.Create(0.5f);
-        Vector128<float> y = Vector128.Create(0.25f);
-        Vector128<float> a = Vector128<float>.Zero;
-        Vector128<float> b = Vector128<float>.Zero;
-        Vector128<float> c = Vector128<float>.Zero;
-        Vector128<float> d = Vector128<float>.Zero;
-        Vector128<float> e = Vector128<float>.Zero;
-        Vector128<float> f = Vector128<float>.Zero;
-        Vector128<float> g = Vector128<float>.Zero;
-        Vector128<float> h = Vector128<float>.Zero;
-        Vector128<float> i = Vector128<float>.Zero;
-        Vector128<float> j = Vector128<float>.Zero;
-        Vector128<float> k = Vector128<float>.Zero;
-        Vector128<float> l = Vector128<float>.Zero;
-        for (int round = 0; round < Rounds; round++)
-        {
-            a = Vector128.FusedMultiplyAdd(x, y, a);
-            b = Vector128.FusedMultiplyAdd(x, y, b);
-            c = Vector128.FusedMultiplyAdd(x, y, c);
-            d = Vector128.FusedMultiplyAdd(x, y, d);
-            e = Vector128.FusedMultiplyAdd(x, y, e);
-            f = Vector128.FusedMultiplyAdd(x, y, f);
-            g = Vector128.FusedMultiplyAdd(x, y, g);
-            h = Vector128.FusedMultiplyAdd(x, y, h);
-            i = Vector128.FusedMultiplyAdd(x, y, i);
-            j = Vector128.FusedMultiplyAdd(x, y, j);
-            k = Vector128.FusedMultiplyAdd(x, y, k);
-            l = Vector128.FusedMultiplyAdd(x, y, l);
-        }
-
-        return Vector128.Sum(a + b + c + d + e + f + g + h + i + j + k + l);
+        return Vector.Sum(a + b + c + d + e + f + g + h + i + j + k + l);
     }
 }
