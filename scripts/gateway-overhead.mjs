@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // What the gateway costs beside `cleave run`: the same prompts, worker and emulated link, one answer at a time, medians.
-//   dotnet build src/Cleave.Cli -c Release && node scripts/gateway-overhead.mjs [--rtt 80ms] [--decoder sequential] [--tokens 32] [--rounds 2]
+//   dotnet build src/Cleave.Cli -c Release && node scripts/gateway-overhead.mjs [--rtt 80ms] [--decoder sequential] [--tokens 32]
 // Times of the gateway are those its client sees: from before the request to the first event with text, and to the last.
 import { spawn, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -15,7 +15,6 @@ const option = (name, fallback) => {
 const rtt = option('rtt', '80ms');
 const decoder = option('decoder', 'sequential');
 const tokens = Number(option('tokens', 32));
-const rounds = Number(option('rounds', 2));
 const bin = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), '../artifacts/bin/Cleave.Cli/release');
 const model = path.resolve(bin, '../../../../models/cleave-demo-24m.q8_0.gguf');
 const folder = mkdtempSync(path.join(tmpdir(), 'cleave-overhead-'));
@@ -23,6 +22,7 @@ const link = path.join(folder, 'worker.link');
 const prompts = [
   'Tell me a short story about a lighthouse.', 'Name five musical instruments.', 'Explain how rain forms, step by step.',
   'Write a Python function that adds two numbers.', 'Describe a quiet village in winter.', 'Write a JSON object that describes a cat.',
+  'What is the capital of France?',
 ];
 
 const median = values => {
@@ -72,20 +72,17 @@ async function ask(url, prompt) {
 
 const run = prompt => JSON.parse(execFileSync(path.join(bin, 'cleave'), [
   'run', '--chat', '--prompt', prompt, '--no-stop', '--max-tokens', tokens, '--temperature', '0', '--decoder', decoder, '--wan', rtt, '--worker-file', link, '--json',
-], { stdio: ['ignore', 'pipe', 'ignore'] }));
+], { stdio: ['ignore', 'pipe', 'inherit'] }));
 
 const worker = await start('worker/cleave-worker', ['--model', model, '--layers', '2..10', '--listen', '127.0.0.1:0', '--child', '--link-file', link], /pairing link is in/);
 const gateway = await start('cleave', ['serve', '--port', '0', '--no-page', '--decoder', decoder, '--wan', rtt, '--worker-file', link], /http:\/\/127\.0\.0\.1:\d+(?=\s)/);
 try {
-  await ask(gateway.found, 'Say hello.'); // compiled, connected, measured
+  for (let i = 0; i < 8; i++) await ask(gateway.found, 'Say hello.'); // compiled, connected, measured: a server runs for long
   const [runs, asks] = [[], []];
-  for (let round = 0; round < rounds; round++) {
-    for (const prompt of prompts) {
-      const text = round === 0 ? prompt : `${round}. ${prompt}`; // never the beginning of an earlier conversation
-      await new Promise(resolve => setTimeout(resolve, 500));
-      asks.push(await ask(gateway.found, text));
-      runs.push(run(text));
-    }
+  for (const prompt of prompts) {
+    await new Promise(resolve => setTimeout(resolve, 500)); // as a person would leave
+    asks.push(await ask(gateway.found, prompt));
+    runs.push(run(prompt));
   }
   const row = (name, ttft, speed) => console.log(`${name.padEnd(34)} ${ttft.toFixed(2).padStart(9)} ms ${speed.toFixed(3).padStart(9)} tok/s`);
   console.log(`${decoder}, ${rtt}, ${tokens} tokens, ${asks.length} answers each; medians`);
