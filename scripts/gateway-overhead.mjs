@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // What the gateway costs beside `cleave run`: the same prompts, worker and emulated link, one answer at a time, medians.
-//   dotnet build src/Cleave.Cli -c Release && node scripts/gateway-overhead.mjs [--rtt 80ms] [--decoder sequential] [--tokens 32]
+//   dotnet build src/Cleave.Cli -c Release && node scripts/gateway-overhead.mjs [--rtt 80ms] [--decoder sequential] [--tokens 32] [--warm 1]
 // Times of the gateway are those its client sees: from before the request to the first event with text, and to the last.
 import { spawn, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -15,6 +15,7 @@ const option = (name, fallback) => {
 const rtt = option('rtt', '80ms');
 const decoder = option('decoder', 'sequential');
 const tokens = Number(option('tokens', 32));
+const warm = Number(option('warm', 1));
 const bin = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), '../artifacts/bin/Cleave.Cli/release');
 const model = path.resolve(bin, '../../../../models/cleave-demo-24m.q8_0.gguf');
 const folder = mkdtempSync(path.join(tmpdir(), 'cleave-overhead-'));
@@ -77,7 +78,7 @@ const run = prompt => JSON.parse(execFileSync(path.join(bin, 'cleave'), [
 const worker = await start('worker/cleave-worker', ['--model', model, '--layers', '2..10', '--listen', '127.0.0.1:0', '--child', '--link-file', link], /pairing link is in/);
 const gateway = await start('cleave', ['serve', '--port', '0', '--no-page', '--decoder', decoder, '--wan', rtt, '--worker-file', link], /http:\/\/127\.0\.0\.1:\d+(?=\s)/);
 try {
-  for (let i = 0; i < 8; i++) await ask(gateway.found, 'Say hello.'); // compiled, connected, measured: a server runs for long
+  for (let i = 0; i < warm; i++) await ask(gateway.found, 'Say hello.'); // connected, and some of it compiled
   const [runs, asks] = [[], []];
   for (const prompt of prompts) {
     await new Promise(resolve => setTimeout(resolve, 500)); // as a person would leave
