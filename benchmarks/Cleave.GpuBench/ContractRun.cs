@@ -16,7 +16,8 @@ internal static class ContractRun
         {
             var contract = new DeviceContract(device, 1 + passed + failed)
             {
-                ProductTolerance = device.UsesTensorCores ? 6e-3 : 5e-6, AttentionTolerance = device.UsesTensorCores ? 8e-3 : 2e-3,
+                ProductTolerance = device.UsesTensorCores ? 6e-3 : 5e-6,
+                AttentionTolerance = device.UsesTensorCores ? 8e-3 : 2e-3,
             };
             try
             {

@@ -59,8 +59,18 @@ internal sealed unsafe class RandomModel : IModelSource
 
     private static ModelConfig Shape(string name, int layers, int hidden, int vocabulary) => new()
     {
-        Architecture = "llama", Name = name, Layers = layers, HiddenSize = hidden, Heads = 32, KvHeads = 8, HeadDim = 128, FeedForwardSize = 14336,
-        VocabularySize = vocabulary, ContextLength = 32768, NormEpsilon = 1e-5f, AttentionScale = (float)(1 / Math.Sqrt(128)),
+        Architecture = "llama",
+        Name = name,
+        Layers = layers,
+        HiddenSize = hidden,
+        Heads = 32,
+        KvHeads = 8,
+        HeadDim = 128,
+        FeedForwardSize = 14336,
+        VocabularySize = vocabulary,
+        ContextLength = 32768,
+        NormEpsilon = 1e-5f,
+        AttentionScale = (float)(1 / Math.Sqrt(128)),
         Rope = new RopeTable([.. Enumerable.Range(0, 64).Select(i => Math.Pow(1e6, -2.0 * i / 128))], RopeLayout.Interleaved),
     };
 

@@ -28,8 +28,14 @@ internal sealed class ClientTarget : IFuzzTarget
         KernelFingerprint = "hostile",
         Limits = new WorkerLimits
         {
-            MaxRowsPerStep = 16, MaxFrameBytes = 4096, MaxFramesInFlight = 4, MaxKvTokensPerSession = 64, MaxKvTokensPerTenant = 64,
-            MaxSessionsPerTenant = 1, MaxRowsPerSecond = 1000, IdleSeconds = 60,
+            MaxRowsPerStep = 16,
+            MaxFrameBytes = 4096,
+            MaxFramesInFlight = 4,
+            MaxKvTokensPerSession = 64,
+            MaxKvTokensPerTenant = 64,
+            MaxSessionsPerTenant = 1,
+            MaxRowsPerSecond = 1000,
+            IdleSeconds = 60,
         },
         Load = new WorkerLoad { Sessions = 0, QueuedRows = 0, KvTokensUsed = 0, KvTokensTotal = 64 },
         Notices = [],

@@ -132,7 +132,9 @@ public sealed class ChainedMiddle : IMiddle
         await _hops[hop + 1].SubmitAsync(flight.Keep, flight.Rows, reply.Hidden, cancellationToken);
         _under[hop + 1].Enqueue(flight with
         {
-            ComputeMs = flight.ComputeMs + reply.ComputeMs, QueueMs = flight.QueueMs + reply.QueueMs, CodecMs = flight.CodecMs + reply.CodecMs,
+            ComputeMs = flight.ComputeMs + reply.ComputeMs,
+            QueueMs = flight.QueueMs + reply.QueueMs,
+            CodecMs = flight.CodecMs + reply.CodecMs,
         });
     }
 
