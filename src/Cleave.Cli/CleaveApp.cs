@@ -27,6 +27,7 @@ internal static class CleaveApp
         new CompletionCommand(),
         new BenchCommand(),
         new PlanCommand(),
+        new AttackCommand(),
     ];
 
     /// <summary>Runs one invocation and returns its exit code (<see cref="ExitCode"/>).</summary>

@@ -7,7 +7,7 @@ namespace Cleave.PrivacyLab.Attacks;
 /// Anchors from a shuffled vocabulary: every token sent a few times in random order gives each a mean state and all a covariance in common;
 /// a state seen goes to the nearest anchor under it. Optionally a beam search weighs that against what a language model expects.
 /// </summary>
-public sealed class AnchorInversion : IAttack
+public sealed class AnchorInversion : IAttack, ITokenProposer
 {
     private readonly GaussianClasses _anchors;
     private readonly int[] _tokens;
@@ -38,26 +38,14 @@ public sealed class AnchorInversion : IAttack
     /// <inheritdoc />
     public IReadOnlyList<AttackClaim> Recover(IReadOnlyList<WorkerView> views) => [.. views.Select(Recover)];
 
+    /// <inheritdoc />
+    public int[] Propose(ReadOnlySpan<float> activations, int ranks) => Rank(activations, ranks).Best;
+
     private AttackClaim Recover(WorkerView view)
     {
         int ranks = _beam is null ? AttackClaim.Ranks : BeamSearch.Candidates;
         int rows = view.Rows.Length;
-        var best = new int[rows * ranks];
-        var scores = new float[rows * ranks];
-        Array.Fill(scores, float.NegativeInfinity);
-        _anchors.Score(view.AllEntering, (row, all) =>
-        {
-            Span<int> chosen = best.AsSpan(row * ranks, ranks);
-            BestFew.Find(all, chosen);
-            for (int rank = 0; rank < ranks; rank++)
-            {
-                if (chosen[rank] >= 0)
-                {
-                    scores[(row * ranks) + rank] = all[chosen[rank]];
-                    chosen[rank] = _tokens[chosen[rank]];
-                }
-            }
-        });
+        (int[] best, float[] scores) = Rank(view.AllEntering, ranks);
         if (_beam is not null)
         {
             return _beam.Run(view, best, scores);
@@ -70,5 +58,27 @@ public sealed class AnchorInversion : IAttack
         }
 
         return claim;
+    }
+
+    private (int[] Best, float[] Scores) Rank(ReadOnlySpan<float> activations, int ranks)
+    {
+        int rows = activations.Length / _anchors.Inputs;
+        var best = new int[rows * ranks];
+        var scores = new float[rows * ranks];
+        Array.Fill(scores, float.NegativeInfinity);
+        _anchors.Score(activations, (row, all) =>
+        {
+            Span<int> chosen = best.AsSpan(row * ranks, ranks);
+            BestFew.Find(all, chosen);
+            for (int rank = 0; rank < ranks; rank++)
+            {
+                if (chosen[rank] >= 0)
+                {
+                    scores[(row * ranks) + rank] = all[chosen[rank]];
+                    chosen[rank] = _tokens[chosen[rank]];
+                }
+            }
+        });
+        return (best, scores);
     }
 }

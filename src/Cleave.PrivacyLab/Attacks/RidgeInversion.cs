@@ -7,7 +7,7 @@ namespace Cleave.PrivacyLab.Attacks;
 /// A linear map from activations onto the public embedding, learned from pairs; the nearest embedding names the token, also one that no
 /// pair held. The ridge is chosen on a tenth of the pairs.
 /// </summary>
-public sealed class RidgeInversion : IAttack
+public sealed class RidgeInversion : IAttack, ITokenProposer
 {
     private static readonly double[] Ridges = [1e-5, 1e-3, 1e-1];
 
@@ -42,7 +42,7 @@ public sealed class RidgeInversion : IAttack
     /// <inheritdoc />
     public IReadOnlyList<AttackClaim> Recover(IReadOnlyList<WorkerView> views) => [.. views.Select(Recover)];
 
-    /// <summary>The likeliest tokens of activations [rows, hiddenSize], <paramref name="ranks"/> for each row.</summary>
+    /// <inheritdoc />
     public int[] Propose(ReadOnlySpan<float> activations, int ranks)
     {
         var predicted = new float[activations.Length / _map.Weight.Columns * _embeddings.Width];

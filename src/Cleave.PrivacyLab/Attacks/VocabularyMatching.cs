@@ -17,7 +17,7 @@ namespace Cleave.PrivacyLab.Attacks;
 public sealed class VocabularyMatching : IAttack
 {
     private readonly CandidateHead _head;
-    private readonly RidgeInversion? _probe;
+    private readonly ITokenProposer? _probe;
     private readonly TailReplay? _languageModel;
     private readonly MatchOptions _options;
 
@@ -25,7 +25,7 @@ public sealed class VocabularyMatching : IAttack
     /// <param name="probe">Proposes tokens from a row's own state; null to do without.</param>
     /// <param name="languageModel">Proposes tokens from what the worker returned for the parent; null to do without.</param>
     /// <param name="options">How to match.</param>
-    public VocabularyMatching(CandidateHead head, RidgeInversion? probe, TailReplay? languageModel, MatchOptions? options = null)
+    public VocabularyMatching(CandidateHead head, ITokenProposer? probe, TailReplay? languageModel, MatchOptions? options = null)
     {
         _head = head;
         _probe = probe;
@@ -49,6 +49,7 @@ public sealed class VocabularyMatching : IAttack
     public IReadOnlyList<AttackClaim> Recover(IReadOnlyList<WorkerView> views)
     {
         long started = Stopwatch.GetTimestamp();
+        TimeSpan cpuBefore = Environment.CpuUsage.TotalTime;
         var claims = new AttackClaim[views.Count];
         var waiting = new Queue<int>(Enumerable.Range(0, views.Count));
         var lanes = new List<MatchLane>();
@@ -89,7 +90,9 @@ public sealed class VocabularyMatching : IAttack
             }
         }
 
-        Cost = new MatchCost(rows, candidates, tally[0], tally[1], tally[2], tally[3], Stopwatch.GetElapsedTime(started).TotalSeconds);
+        Cost = new MatchCost(
+            rows, candidates, tally[0], tally[1], tally[2], tally[3], Stopwatch.GetElapsedTime(started).TotalSeconds,
+            (Environment.CpuUsage.TotalTime - cpuBefore).TotalSeconds);
         return claims;
     }
 

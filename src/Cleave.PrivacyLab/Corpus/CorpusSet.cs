@@ -38,6 +38,16 @@ public static class CorpusSet
         return Parse(text, path, domain);
     }
 
+    /// <summary>Reads every .jsonl, .jsonl.gz and .jsonl.br file of a folder, in the order of their names.</summary>
+    /// <exception cref="CorpusFormatException">There is none, or a line is malformed.</exception>
+    public static IReadOnlyList<CorpusDocument> ReadFolder(string folder)
+    {
+        string[] files = [.. Directory.EnumerateFiles(folder).Where(static f => f.EndsWith(".jsonl", StringComparison.Ordinal) || f.EndsWith(".jsonl.gz", StringComparison.Ordinal) || f.EndsWith(".jsonl.br", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+        return files.Length > 0
+            ? [.. files.SelectMany(static file => Read(file))]
+            : throw new CorpusFormatException($"{folder}: holds no .jsonl, .jsonl.gz or .jsonl.br file; give JSON lines with a \"text\" field (unpack other archives first)");
+    }
+
     /// <summary>The same number of documents of each domain, those first in the set; all of a domain that has fewer.</summary>
     public static IReadOnlyList<CorpusDocument> Balanced(IReadOnlyList<CorpusDocument> documents, int count)
     {

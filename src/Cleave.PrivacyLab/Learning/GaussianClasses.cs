@@ -101,6 +101,9 @@ public sealed class GaussianClasses
         }
     }
 
+    /// <summary>Numbers per row.</summary>
+    public int Inputs => _weight.Columns;
+
     /// <summary>Classes.</summary>
     public int Classes => _bias.Length;
 
@@ -108,7 +111,7 @@ public sealed class GaussianClasses
     public void Score(ReadOnlySpan<float> x, Action<int, float[]> use)
     {
         const int Chunk = 256;
-        int inputs = _weight.Columns;
+        int inputs = Inputs;
         int rows = x.Length / inputs;
         var scores = new float[Math.Min(rows, Chunk) * Classes];
         var row = new float[Classes];

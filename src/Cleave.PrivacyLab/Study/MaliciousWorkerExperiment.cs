@@ -22,7 +22,7 @@ public sealed class MaliciousWorkerExperiment : IExperiment
         var cut = new Cut(2, settings.Tail);
         int layers = bench.Source.Config.Layers;
         int[] ends = [.. Enumerable.Range(0, cut.Head), .. Enumerable.Range(layers - cut.Tail, cut.Tail)];
-        IReadOnlyList<CorpusDocument> documents = CorpusSet.Balanced(bench.Evaluation, Math.Min(settings.Documents, 128));
+        IReadOnlyList<CorpusDocument> documents = CorpusSet.Balanced(bench.Evaluation, Math.Min(settings.Documents, 64));
         var crafted = new CraftedStates(bench.Device, bench.Source);
         var rows = new List<IReadOnlyList<string>>();
         foreach (double scale in (double[])[0, 0.5])

@@ -27,7 +27,7 @@ public sealed class NoiseExperiment : IExperiment
         var rows = new List<IReadOnlyList<string>>();
         using TrustedModel model = bench.OpenVictim(cut);
         int[][] texts = [.. documents.Take(16).Select(d => Capturer.Tokenize(model, d, settings.PromptTokens))];
-        foreach (double epsilon in (double[])[0, 10_000, 3000, 1000, 300, 100, 8])
+        foreach (double epsilon in (double[])[0, 10_000, 1000, 300, 100, 8])
         {
             settings.Say($"{Name}: epsilon {epsilon}");
             EmbeddingNoiseOptions? options = epsilon == 0 ? null : new EmbeddingNoiseOptions { ClipNorm = clip, Epsilon = epsilon };

@@ -27,7 +27,7 @@ public sealed class PrivateEndsExperiment : IExperiment
     {
         var cut = new Cut(2, settings.Tail);
         int layers = bench.Source.Config.Layers;
-        IReadOnlyList<CorpusDocument> documents = CorpusSet.Balanced(bench.Evaluation, Math.Min(settings.Documents, 128));
+        IReadOnlyList<CorpusDocument> documents = CorpusSet.Balanced(bench.Evaluation, Math.Min(settings.Documents, 64));
         var rows = new List<IReadOnlyList<string>>();
         using TrustedModel plain = bench.OpenVictim(cut);
         int[][] texts = [.. documents.Take(24).Select(d => Capturer.Tokenize(plain, d, settings.PromptTokens))];

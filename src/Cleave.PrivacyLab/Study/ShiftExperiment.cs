@@ -12,6 +12,8 @@ public sealed class ShiftExperiment : IExperiment
     // Share of the vocabulary whose tokens no pair may hold.
     private const int DisjointOneIn = 5;
 
+    private const int MlpPairs = 880;
+
     /// <inheritdoc />
     public string Name => "shift";
 
@@ -45,7 +47,7 @@ public sealed class ShiftExperiment : IExperiment
         rows.Add(Shuffled(bench, settings, collector, all, budget));
         return new StudyTable(
             Name, "Other texts, other tokens",
-            ["test domain", "pairs from", "pairs", "ridge top-1", "MLP top-1", "MLP ceiling"], rows,
+            ["test domain", "pairs from", "pairs", "ridge top-1", $"MLP top-1, {MlpPairs} pairs", "MLP ceiling"], rows,
             [
                 $"Head {cut.Head}; seeds {string.Join(", ", settings.Seeds)}, the MLP (2048-2048) with the first. For \"tokens no pair held\" one token in {DisjointOneIn} "
                 + "was taken out of the pairs and only those are scored: a closed vocabulary cannot name them, a map onto the embedding can.",
@@ -69,8 +71,8 @@ public sealed class ShiftExperiment : IExperiment
             ridge.Add(RecoveryScore.Of(new RidgeInversion(bench.Product, bench.Embeddings, pairs), tested, counts).Top1);
             if (mlp is null)
             {
-                (IReadOnlyList<int> widths, Learning.AdamOptions options) = LearnedInversionExperiment.Network(budget, bench.VocabularySize, seed)!.Value;
-                var attack = new MlpInversion(bench.Product, pairs, widths, options);
+                (IReadOnlyList<int> widths, Learning.AdamOptions options) = LearnedInversionExperiment.Network(MlpPairs, bench.VocabularySize, seed)!.Value;
+                var attack = new MlpInversion(bench.Product, pairs.Take(MlpPairs), widths, options);
                 mlp = RecoveryScore.Of(attack, tested, counts);
                 ceiling = disjoint is null ? RecoveryScore.Ceiling(tested, BoundarySide.Input, attack.Covers) : default;
             }

@@ -7,7 +7,7 @@ namespace Cleave.PrivacyLab.Study;
 public sealed record StudySettings
 {
     /// <summary>Documents attacked, spread evenly over the domains.</summary>
-    public int Documents { get; init; } = 256;
+    public int Documents { get; init; } = 208;
 
     /// <summary>Most tokens of a document.</summary>
     public int PromptTokens { get; init; } = 112;

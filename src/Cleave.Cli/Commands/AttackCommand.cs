@@ -1,0 +1,136 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Text.Json;
+using Cleave.Cli.Arguments;
+using Cleave.Cli.Terminal;
+using Cleave.PrivacyLab.Corpus;
+using Cleave.PrivacyLab.Report;
+using Cleave.PrivacyLab.Study;
+
+namespace Cleave.Cli.Commands;
+
+/// <summary>
+/// <c>cleave attack</c>: the experiments of docs/PRIVACY-STUDY.md. With an output folder every table is written as soon as it is made, and a
+/// table that is there already is not made again, so an interrupted study goes on where it stopped.
+/// </summary>
+internal sealed class AttackCommand : TaughtCommand
+{
+    private readonly Argument<string[]> _experiments = new("EXPERIMENT")
+    {
+        Description = "Which: " + string.Join("; ", ExperimentCatalog.All.Select(static e => $"{e.Name} ({e.Description})")) + ". All when none is named",
+        Arity = ArgumentArity.ZeroOrMore,
+    };
+
+    private readonly Option<bool> _study = new("--study") { Description = "At the size of docs/PRIVACY-STUDY.md: 208 documents, three seeds, up to 16 pairs for every token of the vocabulary (hours)" };
+    private readonly Option<int?> _documents = new("--documents") { HelpName = "N", Description = "Documents attacked (default: 32; the study's 208)" };
+    private readonly Option<int?> _seeds = new("--seeds") { HelpName = "N", Description = "Seeds of every learned attack (default: 1; the study's 3)" };
+    private readonly Option<int?> _pairs = new("--pairs") { HelpName = "N", Description = "Most pairs a learned attack may use (default: 24,576; the study's 200,000)" };
+    private readonly Option<FileSystemInfo> _texts = new("--texts") { HelpName = "PATH", Description = "Texts to attack: JSON lines {\"text\", \"domain\", \"id\", \"source\"}, or a folder of such files (default: the bundled ones)" };
+    private readonly Option<FileSystemInfo> _attackerTexts = new("--attacker-texts") { HelpName = "PATH", Description = "Texts attackers train on, as --texts (default: the bundled ones)" };
+    private readonly Option<DirectoryInfo> _out = new("--out", "-o") { HelpName = "DIR", Description = "Write NAME.json for each experiment there, and study.md; what is there already is kept" };
+    private readonly Option<bool> _json = new("--json") { Description = "Print the tables as one JSON array" };
+    private readonly ModelArgument _model = new();
+
+    public AttackCommand()
+        : base("attack", "Attack your own split: every attack, control and defence of the study, with intervals")
+    {
+        Arguments.Add(_experiments);
+        foreach (Option option in (Option[])[_study, _documents, _seeds, _pairs, _texts, _attackerTexts, _out, _json, _model])
+        {
+            Options.Add(option);
+        }
+
+        _experiments.AcceptOnlyFromAmong([.. ExperimentCatalog.All.Select(static e => e.Name)]);
+        SetAction(RunAsync);
+    }
+
+    /// <inheritdoc />
+    public override IReadOnlyList<(string Line, string Says)> Examples =>
+    [
+        ("cleave attack whitebox", "what an operator who has the public weights reads, at every depth (about five minutes)"),
+        ("cleave attack paper --seeds 3", "the paper's depth table beside its coverage ceiling"),
+        ("cleave attack --study --out privacy-study", "the whole study; run again to go on after an interruption"),
+    ];
+
+    private async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
+    {
+        string[] names = parsed.GetValue(_experiments) is { Length: > 0 } given ? given : [.. ExperimentCatalog.All.Select(static e => e.Name)];
+        DirectoryInfo? directory = parsed.GetValue(_out);
+        directory?.Create();
+        using var status = new StatusLine();
+        using var bench = new LabBench(_model.Path(parsed), Read(parsed.GetValue(_texts)), Read(parsed.GetValue(_attackerTexts)));
+        StudySettings settings = Settings(parsed) with { Say = status.Say };
+        var tables = new List<StudyTable>();
+        foreach (string name in names)
+        {
+            string? file = directory is null ? null : Path.Combine(directory.FullName, name + ".json");
+            if (file is not null && File.Exists(file))
+            {
+                status.Note($"{name}: kept from {file}");
+                tables.Add(JsonSerializer.Deserialize(await File.ReadAllTextAsync(file, cancellationToken), PrivacyReportJson.Default.StudyTable)!);
+                continue;
+            }
+
+            long started = Stopwatch.GetTimestamp();
+            StudyTable table = await ExperimentCatalog.Find(name)!.RunAsync(bench, settings, cancellationToken);
+            table = table with { Command = CommandLine(parsed, name), Seconds = Math.Round(Stopwatch.GetElapsedTime(started).TotalSeconds, 1) };
+            tables.Add(table);
+            if (file is not null)
+            {
+                await WriteAsync(file, JsonSerializer.Serialize(table, PrivacyReportJson.Default.StudyTable), cancellationToken);
+                await WriteAsync(Path.Combine(directory!.FullName, "study.md"), Markdown(tables), cancellationToken);
+            }
+        }
+
+        status.Clear();
+        Console.Out.WriteLine(parsed.GetValue(_json) ? JsonSerializer.Serialize(tables, PrivacyReportJson.Default.IReadOnlyListStudyTable) : Markdown(tables));
+        return ExitCode.Success;
+    }
+
+    private StudySettings Settings(ParseResult parsed)
+    {
+        StudySettings size = parsed.GetValue(_study) ? new StudySettings() : new StudySettings { Documents = 32, Seeds = [1], MaxPairs = 24_576 };
+        return size with
+        {
+            Documents = parsed.GetValue(_documents) ?? size.Documents,
+            Seeds = parsed.GetValue(_seeds) is { } seeds ? [.. Enumerable.Range(1, seeds)] : size.Seeds,
+            MaxPairs = parsed.GetValue(_pairs) ?? size.MaxPairs,
+        };
+    }
+
+    private string CommandLine(ParseResult parsed, string name)
+    {
+        var line = new List<string> { "cleave attack", name };
+        void Add(Option option, object? value)
+        {
+            if (value is not null && parsed.GetResult(option) is { Implicit: false })
+            {
+                line.Add(value is true ? option.Name : FormattableString.Invariant($"{option.Name} {value}"));
+            }
+        }
+
+        Add(_study, parsed.GetValue(_study) ? true : null);
+        Add(_documents, parsed.GetValue(_documents));
+        Add(_seeds, parsed.GetValue(_seeds));
+        Add(_pairs, parsed.GetValue(_pairs));
+        Add(_texts, parsed.GetValue(_texts)?.Name);
+        Add(_attackerTexts, parsed.GetValue(_attackerTexts)?.Name);
+        return string.Join(' ', line);
+    }
+
+    private static IReadOnlyList<CorpusDocument>? Read(FileSystemInfo? path) => path switch
+    {
+        null => null,
+        DirectoryInfo folder => CorpusSet.ReadFolder(folder.FullName),
+        _ => CorpusSet.Read(path.FullName),
+    };
+
+    private static string Markdown(IReadOnlyList<StudyTable> tables) => string.Join('\n', tables.Select(static t => t.ToMarkdown()));
+
+    // A table half written must not pass for one that is made.
+    private static async Task WriteAsync(string path, string text, CancellationToken cancellationToken)
+    {
+        await File.WriteAllTextAsync(path + ".part", text, cancellationToken);
+        File.Move(path + ".part", path, overwrite: true);
+    }
+}
