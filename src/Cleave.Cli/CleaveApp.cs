@@ -27,6 +27,7 @@ internal static class CleaveApp
         new CompletionCommand(),
         new BenchCommand(),
         new PlanCommand(),
+        new PrivacyCommand(),
         new AttackCommand(),
     ];
 

@@ -8,7 +8,7 @@ namespace Cleave.EndToEnd.Tests;
 /// <summary>Command lines in the documentation and in help are ones the program understands.</summary>
 public sealed class DocumentedCommandTests
 {
-    public static TheoryData<string> Documents => ["README.md", "docs/ARCHITECTURE.md", "docs/PERFORMANCE.md", "docs/PROTOCOL.md"];
+    public static TheoryData<string> Documents => ["README.md", "docs/ARCHITECTURE.md", "docs/PERFORMANCE.md", "docs/PROTOCOL.md", "docs/PRIVACY-STUDY.md", "docs/THREAT-MODEL.md"];
 
     [Theory]
     [MemberData(nameof(Documents))]

@@ -24,6 +24,8 @@ internal static class LabScene
 
     public static string ModelPath { get; } = Path.Combine(Root(), "models", "cleave-demo-24m.q8_0.gguf");
 
+    public static Tokenization.Tokenizer Tokenizer { get; } = TokenizerLoader.Load(ModelSource.Open(ModelPath));
+
     public static Task<IReadOnlyList<Transcript>> Transcripts => LazyTranscripts.Value;
 
     public static LabelledPairs Pairs => LazyPairs.Value;

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json;
 using Cleave.Cli.Arguments;
+using Cleave.Cli.Privacy;
 using Cleave.Cli.Terminal;
 using Cleave.PrivacyLab.Corpus;
 using Cleave.PrivacyLab.Report;
@@ -15,9 +16,12 @@ namespace Cleave.Cli.Commands;
 /// </summary>
 internal sealed class AttackCommand : TaughtCommand
 {
+    /// <summary>Those that need no worker process, and the one that needs several.</summary>
+    private static readonly IExperiment[] Experiments = [.. ExperimentCatalog.All, new TrafficExperiment()];
+
     private readonly Argument<string[]> _experiments = new("EXPERIMENT")
     {
-        Description = "Which: " + string.Join("; ", ExperimentCatalog.All.Select(static e => $"{e.Name} ({e.Description})")) + ". All when none is named",
+        Description = "Which: " + string.Join("; ", Experiments.Select(static e => $"{e.Name} ({e.Description})")) + ". All when none is named",
         Arity = ArgumentArity.ZeroOrMore,
     };
 
@@ -40,7 +44,7 @@ internal sealed class AttackCommand : TaughtCommand
             Options.Add(option);
         }
 
-        _experiments.AcceptOnlyFromAmong([.. ExperimentCatalog.All.Select(static e => e.Name)]);
+        _experiments.AcceptOnlyFromAmong([.. Experiments.Select(static e => e.Name)]);
         SetAction(RunAsync);
     }
 
@@ -54,7 +58,7 @@ internal sealed class AttackCommand : TaughtCommand
 
     private async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
     {
-        string[] names = parsed.GetValue(_experiments) is { Length: > 0 } given ? given : [.. ExperimentCatalog.All.Select(static e => e.Name)];
+        string[] names = parsed.GetValue(_experiments) is { Length: > 0 } given ? given : [.. Experiments.Select(static e => e.Name)];
         DirectoryInfo? directory = parsed.GetValue(_out);
         directory?.Create();
         using var status = new StatusLine();
@@ -72,7 +76,7 @@ internal sealed class AttackCommand : TaughtCommand
             }
 
             long started = Stopwatch.GetTimestamp();
-            StudyTable table = await ExperimentCatalog.Find(name)!.RunAsync(bench, settings, cancellationToken);
+            StudyTable table = await Experiments.First(e => e.Name == name).RunAsync(bench, settings, cancellationToken);
             table = table with { Command = CommandLine(parsed, name), Seconds = Math.Round(Stopwatch.GetElapsedTime(started).TotalSeconds, 1) };
             tables.Add(table);
             if (file is not null)

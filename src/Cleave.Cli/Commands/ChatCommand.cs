@@ -27,6 +27,7 @@ internal sealed class ChatCommand : TaughtCommand
 
     private readonly DecoderArgument _decoder = new();
     private readonly SplitArguments _split;
+    private readonly PrivacyArguments _privacy;
     private readonly SamplingArguments _sampling;
 
     public ChatCommand(Interrupts interrupts)
@@ -39,6 +40,7 @@ internal sealed class ChatCommand : TaughtCommand
         }
 
         _split = new SplitArguments(this);
+        _privacy = new PrivacyArguments(this, audits: true);
         _sampling = new SamplingArguments(this);
         Validators.Add(result =>
         {
@@ -71,14 +73,18 @@ internal sealed class ChatCommand : TaughtCommand
         }
 
         using var status = new StatusLine();
-        SplitSettings settings = _split.Read(parsed);
+        SplitSettings settings = _split.Read(parsed) with { Privacy = _privacy.Read(parsed) };
         await using SplitHost host = await SplitHost.StartAsync(settings, status.Say, cancellationToken, status.Interject);
         await using TextGenerator generator = await host.OpenAsync(parsed.GetValue(_decoder)!, cancellationToken);
         status.Clear();
         Console.Error.WriteLine(PrivacyVerdict.For(host));
         var options = new GenerationOptions { Sampling = sampling, Decoding = new DecodingOptions { MaxTokens = parsed.GetValue(_maxTokens) }, PrefillProgress = new PromptProgress(status) };
-        var session = new ChatSession(generator, options, parsed.GetValue(_system), _interrupts, file, Path.GetFileName(settings.ModelPath), status);
-        await session.RunAsync(cancellationToken);
-        return ExitCode.Success;
+        await using (var place = new ConversationPlace(generator, settings.Cut is null ? null : settings.Privacy.KeepLocal, () => host.OpenLocal(parsed.GetValue(_decoder)!)))
+        {
+            var session = new ChatSession(place, options, parsed.GetValue(_system), _interrupts, file, Path.GetFileName(settings.ModelPath), status);
+            await session.RunAsync(cancellationToken);
+        }
+
+        return await AuditNote.ShowAsync(host, status, cancellationToken) ? ExitCode.Success : ExitCode.Mismatch;
     }
 }

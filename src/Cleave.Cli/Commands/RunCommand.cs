@@ -22,6 +22,7 @@ internal sealed class RunCommand : TaughtCommand
     private readonly Option<bool> _json = new("--json") { Description = "Print one JSON object with text, tokens and measurements" };
     private readonly DecoderArgument _decoder = new();
     private readonly SplitArguments _split;
+    private readonly PrivacyArguments _privacy;
     private readonly SamplingArguments _sampling;
 
     public RunCommand()
@@ -33,6 +34,7 @@ internal sealed class RunCommand : TaughtCommand
         }
 
         _split = new SplitArguments(this);
+        _privacy = new PrivacyArguments(this, audits: true);
         _sampling = new SamplingArguments(this);
         Validators.Add(result =>
         {
@@ -64,8 +66,10 @@ internal sealed class RunCommand : TaughtCommand
     private async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
     {
         SamplingOptions sampling = _sampling.Read(parsed);
-        SplitSettings settings = _split.Read(parsed);
+        SplitSettings settings = _split.Read(parsed) with { Privacy = _privacy.Read(parsed) };
         string prompt = await ReadPromptAsync(parsed, cancellationToken);
+        string? kept = settings.Cut is null ? null : settings.Privacy.KeepLocal?.Reason(prompt);
+        settings = kept is null ? settings : settings.Unsplit;
         bool json = parsed.GetValue(_json);
 
         using var status = new StatusLine();
@@ -102,8 +106,13 @@ internal sealed class RunCommand : TaughtCommand
                 + (sampling.IsGreedy ? "" : FormattableString.Invariant($", seed {report.Seed}")));
         }
 
+        if (kept is not null)
+        {
+            status.Note($"kept on this machine: the prompt matches the rule {kept}");
+        }
+
         status.Note(PrivacyVerdict.For(host));
-        return ExitCode.Success;
+        return await AuditNote.ShowAsync(host, status, cancellationToken) ? ExitCode.Success : ExitCode.Mismatch;
     }
 
     private async Task<string> ReadPromptAsync(ParseResult parsed, CancellationToken cancellationToken) =>

@@ -28,6 +28,7 @@ internal sealed class ServeCommand : TaughtCommand
     private readonly Option<string> _logFormat = new("--log") { HelpName = "FORMAT", Description = "Log lines on standard error: text or json", DefaultValueFactory = static _ => "text" };
     private readonly DecoderArgument _decoder = new();
     private readonly SplitArguments _split;
+    private readonly PrivacyArguments _privacy;
 
     public ServeCommand()
         : base("serve", "Run an OpenAI-compatible server and a chat page over the split")
@@ -39,6 +40,7 @@ internal sealed class ServeCommand : TaughtCommand
         }
 
         _split = new SplitArguments(this);
+        _privacy = new PrivacyArguments(this, audits: false);
         SetAction(RunAsync);
     }
 
@@ -60,7 +62,7 @@ internal sealed class ServeCommand : TaughtCommand
 
         // 2. The split.
         using var status = new StatusLine();
-        SplitSettings settings = _split.Read(parsed) with { Sessions = options.MaxConversations, RestartWorker = true };
+        SplitSettings settings = _split.Read(parsed) with { Privacy = _privacy.Read(parsed), Sessions = options.MaxConversations, RestartWorker = true };
         await using SplitHost host = await SplitHost.StartAsync(settings, status.Say, cancellationToken, status.Note);
         GatewayBackend backend = await host.BackendAsync(parsed.GetValue(_decoder)!, cancellationToken);
         status.Clear();

@@ -11,7 +11,7 @@ namespace Cleave.Cli.Running;
 /// <item>show the answer as it comes; Ctrl-C ends it and keeps what was said.</item>
 /// </list>
 /// </summary>
-/// <param name="generator">Answers.</param>
+/// <param name="place">Where answers are computed.</param>
 /// <param name="options">How.</param>
 /// <param name="system">System message of a new conversation, or of one continued; null leaves it as it is.</param>
 /// <param name="interrupts">Ctrl-C.</param>
@@ -19,7 +19,7 @@ namespace Cleave.Cli.Running;
 /// <param name="modelName">Name of the model, kept with it.</param>
 /// <param name="status">Shows how far the prompt is read.</param>
 internal sealed class ChatSession(
-    TextGenerator generator, GenerationOptions options, string? system, Interrupts interrupts, ChatFile? file, string modelName, StatusLine status)
+    ConversationPlace place, GenerationOptions options, string? system, Interrupts interrupts, ChatFile? file, string modelName, StatusLine status)
 {
     private const string Help = """
         /reset        forget the conversation
@@ -132,6 +132,12 @@ internal sealed class ChatSession(
     private async Task AnswerAsync(CancellationToken cancellationToken)
     {
         // 2. The conversation in the model's own words.
+        (TextGenerator generator, string? reason) = place.For(_turns);
+        if (reason is not null)
+        {
+            Console.Error.WriteLine($"[kept on this machine: the conversation matches the rule {reason}]");
+        }
+
         int[] prompt = Conversation.PromptIds(generator.Session.Model.Tokenizer, _turns);
 
         // 3. The answer.
@@ -195,7 +201,7 @@ internal sealed class ChatSession(
     }
 
     private void ShowStatistics() => Console.Error.WriteLine(_last is null ? "nothing was answered yet" : FormattableString.Invariant(
-        $"{_last.Decoder}: {_last.Tokens} tokens, {_last.TokensPerSecond:F1} tok/s, {_last.TokensPerRoundTrip:F2} per round trip; prompt {_last.PromptTokens} tokens, {_last.ReusedTokens} of them held already; first token after {_last.TimeToFirstTokenMs:F0} ms; {_last.BytesUp:N0} bytes up, {_last.BytesDown:N0} down; RTT {generator.RttMs:F1} ms"));
+        $"{_last.Decoder}: {_last.Tokens} tokens, {_last.TokensPerSecond:F1} tok/s, {_last.TokensPerRoundTrip:F2} per round trip; prompt {_last.PromptTokens} tokens, {_last.ReusedTokens} of them held already; first token after {_last.TimeToFirstTokenMs:F0} ms; {_last.BytesUp:N0} bytes up, {_last.BytesDown:N0} down; RTT {place.Current.RttMs:F1} ms"));
 
     private async Task<string?> ReadLineAsync(CancellationToken cancellationToken)
     {

@@ -4,12 +4,14 @@ using Cleave.Compute.Gpu;
 using Cleave.Gateway.Hosting;
 using Cleave.Inference;
 using Cleave.Inference.Decoding;
+using Cleave.Inference.Privacy;
 using Cleave.Inference.Sessions;
 using Cleave.Models;
 using Cleave.Protocol;
 using Cleave.Protocol.Grpc;
 using Cleave.Protocol.Links;
 using Cleave.Protocol.Pairing;
+using Cleave.Protocol.Shaping;
 using Cleave.Protocol.Wan;
 
 namespace Cleave.Cli.Running;
@@ -37,6 +39,7 @@ internal sealed class SplitHost : IAsyncDisposable
     private readonly int _sessionTokens;
     private readonly List<WanEmulator> _wans = [];
     private readonly List<ILink> _links = [];
+    private readonly List<EmbeddingNoise> _ledgers = [];
     private WorkerProcess? _workerProcess;
     private DraftModel? _draftModel;
     private WorkerRoster? _roster;
@@ -47,6 +50,10 @@ internal sealed class SplitHost : IAsyncDisposable
         _say = say;
         _interject = interject;
         Model = model;
+        Audit = new AuditTrail(model, settings.Wire, settings.Privacy.AuditShare);
+        Noise = settings is { Cut: not null, Privacy.NoiseEpsilon: { } epsilon }
+            ? new EmbeddingNoiseOptions { ClipNorm = EmbeddingNorm.Median(model.Device, model.Source), Epsilon = epsilon }
+            : null;
         _sessionTokens = ContextTokens(settings, model.Config) + DraftRows;
     }
 
@@ -58,6 +65,24 @@ internal sealed class SplitHost : IAsyncDisposable
 
     /// <summary>Where the draft model runs; null when none was loaded.</summary>
     public IComputeDevice? DraftDevice => _draftModel?.Device;
+
+    /// <summary>Noise of every session, or null.</summary>
+    public EmbeddingNoiseOptions? Noise { get; }
+
+    /// <summary>Epsilon of all that the session with most rows has sent so far.</summary>
+    public double NoiseComposed
+    {
+        get
+        {
+            lock (_ledgers)
+            {
+                return _ledgers.Count == 0 ? 0 : _ledgers.Max(static ledger => ledger.EpsilonComposed);
+            }
+        }
+    }
+
+    /// <summary>What an audit may replay once the conversation has ended.</summary>
+    public AuditTrail Audit { get; }
 
     /// <summary>Process id of our own worker, or null.</summary>
     public int? WorkerProcessId => _workerProcess?.ProcessId;
@@ -140,10 +165,14 @@ internal sealed class SplitHost : IAsyncDisposable
 
         Remote remote = await ConnectAsync(_roster, cancellationToken);
         TextGenerator generator = Generator(
-            await remote.OpenAsync(what => _interject(what.Message), cancellationToken), remote.Tokens, decoder, configure, knownRttMs);
+            Audit.Follow(await remote.OpenAsync(what => _interject(what.Message), cancellationToken)), remote.Tokens, decoder, configure, knownRttMs);
         await generator.PrepareAsync(cancellationToken);
         return generator;
     }
+
+    /// <summary>Opens a conversation whose every layer runs here.</summary>
+    public TextGenerator OpenLocal(string decoder, double? knownRttMs = 0) =>
+        Generator(Model.CreateLocalMiddle(_sessionTokens, _settings.Sessions * _sessionTokens), _sessionTokens, decoder, null, knownRttMs);
 
     /// <summary>The split as a gateway uses it. Sessions are opened as they are needed.</summary>
     public async Task<GatewayBackend> BackendAsync(string decoder, CancellationToken cancellationToken)
@@ -162,6 +191,8 @@ internal sealed class SplitHost : IAsyncDisposable
             ContextTokens = _sessionTokens - DraftRows,
             MaxConversations = _settings.Sessions,
             PrivacyVerdict = PrivacyVerdict.For(this),
+            KeepLocal = _settings.Cut is null ? null : _settings.Privacy.KeepLocal,
+            OpenLocalAsync = (_, _) => Task.FromResult(OpenLocal(decoder)),
             Cut = _settings.Cut,
             Wire = _settings.Wire,
             OpenAsync = (opening, _) => Task.FromResult(Generator(
@@ -240,7 +271,7 @@ internal sealed class SplitHost : IAsyncDisposable
         _roster = new WorkerRoster(_links, new WorkerMatch(Model.Source, Model.MiddleRange, _settings.Wire).Check);
     }
 
-    private GrpcLink LinkTo(PairingLink worker)
+    private ILink LinkTo(PairingLink worker)
     {
         // 3. The emulated link.
         PairingLink link = worker;
@@ -252,7 +283,7 @@ internal sealed class SplitHost : IAsyncDisposable
         }
 
         PairingLink ??= link;
-        return new GrpcLink(link);
+        return _settings.Privacy.Shape is { } shape ? new FixedShapeLink(new GrpcLink(link), shape) : new GrpcLink(link);
     }
 
     private async Task<ILink> RestartAsync(CancellationToken cancellationToken)
@@ -267,7 +298,23 @@ internal sealed class SplitHost : IAsyncDisposable
     {
         var context = new DrafterContext { DraftModel = DecoderCatalog.UsesDraftModel(decoder) ? DraftModel() : null };
         return new TextGenerator(
-            new SplitSession(Model, middle, tokens), DecoderCatalog.Create(decoder, configure?.Invoke(context) ?? context), knownRttMs);
+            new SplitSession(Model, middle, tokens, middle is LocalMiddle ? null : FreshNoise()), DecoderCatalog.Create(decoder, configure?.Invoke(context) ?? context), knownRttMs);
+    }
+
+    private EmbeddingNoise? FreshNoise()
+    {
+        if (Noise is null)
+        {
+            return null;
+        }
+
+        var noise = new EmbeddingNoise(Noise);
+        lock (_ledgers)
+        {
+            _ledgers.Add(noise);
+        }
+
+        return noise;
     }
 
     /// <summary>Asks the workers what they are, and how sessions are opened on them.</summary>

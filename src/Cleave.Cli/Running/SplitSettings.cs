@@ -42,6 +42,12 @@ internal sealed record SplitSettings
     /// <summary>Most tokens of a conversation; null takes the model's context.</summary>
     public int? ContextTokens { get; init; }
 
+    /// <summary>Measures beside splitting.</summary>
+    public PrivacySettings Privacy { get; init; } = new();
+
+    /// <summary>The same on this machine alone.</summary>
+    public SplitSettings Unsplit => this with { Cut = null, Workers = [], Wan = null };
+
     /// <summary>Sessions open at once.</summary>
     public int Sessions { get; init; } = 1;
 }

@@ -79,7 +79,8 @@ public sealed class SplitChatClient : IChatClient, IAsyncDisposable
             CreatedAt = DateTimeOffset.UtcNow,
         };
 
-        var answer = new Answer(_model.Pool, _model.Tokenizer, Request(messages, options ?? new ChatOptions()));
+        AnswerRequest request = Request(messages, options ?? new ChatOptions());
+        var answer = new Answer(_model.PoolFor(request.Prompt.Span), _model.Tokenizer, request);
         await foreach (AnswerPiece piece in answer.StreamAsync(cancellationToken))
         {
             if (piece.Text.Length > 0)

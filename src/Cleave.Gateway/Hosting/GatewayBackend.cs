@@ -1,5 +1,6 @@
 using Cleave.Gateway.Conversations;
 using Cleave.Inference;
+using Cleave.Inference.Privacy.KeepLocal;
 using Cleave.Protocol;
 
 namespace Cleave.Gateway.Hosting;
@@ -36,6 +37,12 @@ public sealed record GatewayBackend
 
     /// <summary>Encoding of activations on the wire.</summary>
     public WireType Wire { get; init; }
+
+    /// <summary>Which conversations are answered by all layers on this machine; null sends every one over the split.</summary>
+    public KeepLocalRules? KeepLocal { get; init; }
+
+    /// <summary>Opens a session whose every layer runs here; needed where <see cref="KeepLocal"/> is given.</summary>
+    public Func<ConversationOpening, CancellationToken, Task<TextGenerator>>? OpenLocalAsync { get; init; }
 
     /// <summary>One line on what the worker's operator can learn.</summary>
     public required string PrivacyVerdict { get; init; }

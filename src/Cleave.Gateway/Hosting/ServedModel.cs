@@ -9,6 +9,8 @@ namespace Cleave.Gateway.Hosting;
 /// <summary>The model a process serves: its backend, its sessions, its grammars.</summary>
 internal sealed class ServedModel : IAsyncDisposable
 {
+    private readonly ConversationPool? _kept;
+
     public ServedModel(GatewayBackend backend, GatewayOptions options, TimeProvider time)
     {
         Backend = backend;
@@ -18,6 +20,11 @@ internal sealed class ServedModel : IAsyncDisposable
         ChatPrompts = new ChatPrompts(backend.Model.Tokenizer);
         TimeSpan idle = TimeSpan.FromSeconds(backend.Worker?.Limits.IdleSeconds ?? 0);
         Pool = new ConversationPool(backend.OpenAsync, Math.Min(options.MaxConversations, backend.MaxConversations), options.MaxWaitingRequests, idle, time);
+        if (backend is { KeepLocal: not null, OpenLocalAsync: { } openLocal })
+        {
+            _kept = new ConversationPool(openLocal, Math.Min(options.MaxConversations, backend.MaxConversations), options.MaxWaitingRequests, TimeSpan.Zero, time);
+        }
+
         Fingerprint = "fp_" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join(
             '\n', [backend.ModelName, backend.Model.Device.Fingerprint, backend.Worker?.KernelFingerprint, backend.Wire.ToString(), .. backend.Worker?.LayerHashes ?? []]))))[..12];
     }
@@ -34,6 +41,12 @@ internal sealed class ServedModel : IAsyncDisposable
     /// <summary>Sessions.</summary>
     public ConversationPool Pool { get; }
 
+    /// <summary>
+    /// Where a prompt is answered: over the split, or by sessions of this machine alone when it matches a rule. The two never share a session.
+    /// </summary>
+    public ConversationPool PoolFor(ReadOnlySpan<int> prompt) =>
+        _kept is not null && Backend.KeepLocal!.Reason(Tokenizer.Decode(prompt.ToArray(), showControl: false)) is not null ? _kept : Pool;
+
     /// <summary>Conversations as prompts.</summary>
     public ChatPrompts ChatPrompts { get; }
 
@@ -47,5 +60,12 @@ internal sealed class ServedModel : IAsyncDisposable
     public string Fingerprint { get; }
 
     /// <inheritdoc />
-    public ValueTask DisposeAsync() => Pool.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await Pool.DisposeAsync();
+        if (_kept is not null)
+        {
+            await _kept.DisposeAsync();
+        }
+    }
 }

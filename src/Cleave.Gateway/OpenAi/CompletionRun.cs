@@ -39,7 +39,7 @@ internal sealed class CompletionRun(ServedModel model, GatewayMeter meter, Worke
             {
                 int[] prompt = prompts[index / common.Choices];
                 int room = Math.Max(1, model.Backend.ContextTokens - prompt.Length + 1);
-                var answer = new Answer(model.Pool, model.Tokenizer, new AnswerRequest
+                var answer = new Answer(model.PoolFor(prompt), model.Tokenizer, new AnswerRequest
                 {
                     Prompt = prompt,
                     Sampling = common.Sampling with { Choice = index % common.Choices },

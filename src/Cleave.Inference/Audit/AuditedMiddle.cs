@@ -25,6 +25,9 @@ public sealed class AuditedMiddle(IMiddle inner, AuditLog log) : IMiddle
     /// <inheritdoc />
     public string KernelFingerprint => inner.KernelFingerprint;
 
+    /// <inheritdoc />
+    public bool ReplyReady => inner.ReplyReady;
+
     /// <summary>The notes.</summary>
     public AuditLog Log => log;
 

@@ -10,14 +10,14 @@ namespace Cleave.PrivacyLab.Attacks;
 public sealed class SessionClassifier : IAttack
 {
     private readonly Func<WorkerView, float[]> _features;
-    private readonly Perceptron _network;
+    private readonly FeatureClassifier _classifier;
 
-    private SessionClassifier(string name, ThreatTier tier, Func<WorkerView, float[]> features, Perceptron network)
+    private SessionClassifier(string name, ThreatTier tier, Func<WorkerView, float[]> features, FeatureClassifier classifier)
     {
         Name = name;
         Tier = tier;
         _features = features;
-        _network = network;
+        _classifier = classifier;
     }
 
     /// <inheritdoc />
@@ -40,25 +40,13 @@ public sealed class SessionClassifier : IAttack
     /// <inheritdoc />
     public IReadOnlyList<AttackClaim> Recover(IReadOnlyList<WorkerView> views)
     {
-        var claims = new List<AttackClaim>(views.Count);
-        Span<int> best = stackalloc int[1];
-        foreach (WorkerView view in views)
-        {
-            BestFew.Find(_network.Scores(_features(view)), best);
-            claims.Add(new AttackClaim(0) { Label = best[0] });
-        }
-
-        return claims;
+        return [.. views.Select(view => new AttackClaim(0) { Label = _classifier.Classify(_features(view)) })];
     }
 
     private static SessionClassifier Train(
         string name, ThreatTier tier, Func<WorkerView, float[]> features, MatrixProduct product, IReadOnlyList<WorkerView> sessions,
         IReadOnlyList<int> labels, int classes, int seed)
     {
-        float[][] rows = [.. sessions.Select(features)];
-        var options = new AdamOptions { Epochs = 120, BatchSize = 16, LearningRate = 3e-3, WeightDecay = 0.05, Seed = seed };
-        Perceptron network = Perceptron.Train(
-            product, rows.SelectMany(static row => row).ToArray(), rows[0].Length, [.. labels], classes, [32], options);
-        return new SessionClassifier(name, tier, features, network);
+        return new SessionClassifier(name, tier, features, FeatureClassifier.Train(product, [.. sessions.Select(features)], labels, classes, seed));
     }
 }

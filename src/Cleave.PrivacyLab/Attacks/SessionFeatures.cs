@@ -3,7 +3,7 @@ using Cleave.PrivacyLab.Capture;
 namespace Cleave.PrivacyLab.Attacks;
 
 /// <summary>Numbers that describe a session without its activations.</summary>
-internal static class SessionFeatures
+public static class SessionFeatures
 {
     /// <summary>What the worker sees of the tree: rows, depth, branching and commits of each step.</summary>
     public static float[] OfShape(WorkerView view)
@@ -61,6 +61,38 @@ internal static class SessionFeatures
         [
             .. Summary(up), .. Summary(down), .. Summary(gaps), .. Summary(replies), view.Steps.Length,
             (float)up.Sum(), (float)down.Sum(), (float)up.DefaultIfEmpty().First(), (float)up.Skip(1).FirstOrDefault(), (float)up.Skip(2).FirstOrDefault(),
+        ];
+    }
+
+    /// <summary>What the network sees, from the TLS records themselves.</summary>
+    public static float[] OfTrace(TrafficTrace trace)
+    {
+        var sizes = (Up: new List<double>(), Down: new List<double>());
+        var gaps = (Up: new List<double>(), Down: new List<double>());
+        var last = (Up: 0.0, Down: 0.0);
+        foreach (TrafficRecord record in trace.Records)
+        {
+            if (record.IsUp)
+            {
+                sizes.Up.Add(record.Bytes);
+                gaps.Up.Add(record.AtMs - last.Up);
+                last.Up = record.AtMs;
+            }
+            else
+            {
+                sizes.Down.Add(record.Bytes);
+                gaps.Down.Add(record.AtMs - last.Down);
+                last.Down = record.AtMs;
+            }
+        }
+
+        const int First = 16;
+        return
+        [
+            .. Summary(sizes.Up), .. Summary(sizes.Down), .. Summary(gaps.Up), .. Summary(gaps.Down), sizes.Up.Count, sizes.Down.Count,
+            (float)sizes.Up.Sum(), (float)sizes.Down.Sum(), (float)Math.Max(last.Up, last.Down),
+            .. Enumerable.Range(0, First).Select(i => i < sizes.Up.Count ? (float)sizes.Up[i] : 0),
+            .. Enumerable.Range(0, First).Select(i => i < gaps.Up.Count ? (float)gaps.Up[i] : 0),
         ];
     }
 

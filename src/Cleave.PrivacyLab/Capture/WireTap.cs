@@ -33,6 +33,9 @@ public sealed class WireTap(IMiddle inner, WorkerView view) : IMiddle
     public string KernelFingerprint => inner.KernelFingerprint;
 
     /// <inheritdoc />
+    public bool ReplyReady => inner.ReplyReady;
+
+    /// <inheritdoc />
     public async ValueTask SubmitAsync(
         ReadOnlyMemory<ulong> keep, ReadOnlyMemory<TreeRow> rows, ReadOnlyMemory<float> hidden, CancellationToken cancellationToken)
     {

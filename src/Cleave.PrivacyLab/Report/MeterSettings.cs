@@ -32,7 +32,7 @@ public sealed record MeterSettings
     public int OutputTokens { get; init; } = 16;
 
     /// <summary>Most pairs a learned attack may use.</summary>
-    public int MaxPairs { get; init; } = 24_000;
+    public int MaxPairs { get; init; } = 24_576;
 
     /// <summary>Seed.</summary>
     public int Seed { get; init; } = 1;

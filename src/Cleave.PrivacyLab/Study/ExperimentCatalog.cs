@@ -12,6 +12,7 @@ public static class ExperimentCatalog
         new ShiftExperiment(),
         new OutputExperiment(),
         new PrivateEndsExperiment(),
+        new StrengtheningExperiment(),
         new NoiseExperiment(),
         new MaliciousWorkerExperiment(),
         new TreeShapeExperiment(),

@@ -68,7 +68,7 @@ public sealed class WhiteBoxExperiment : IExperiment
             RecoveryScore.Of(tail, transcripts), matching.Cost!, preparation);
     }
 
-    private static int Passes(LabBench bench, StudySettings settings) => Math.Clamp(settings.MaxPairs / bench.VocabularySize, 1, 8);
+    private static int Passes(LabBench bench, StudySettings settings) => Math.Clamp(settings.MaxPairs / bench.VocabularySize, 2, 8);
 
     private static IEnumerable<(Cut Cut, WireType Wire)> Settings(StudySettings settings)
     {

@@ -28,6 +28,7 @@ internal sealed class FixedShapeStream : ILinkStream
     private readonly Task _pumping;
     private Task? _reading;
     private int _rowBytes;
+    private int _turnFrames;
     private bool _disposed;
 
     public FixedShapeStream(ILinkStream inner, FrameShape shape, int framesInFlight, TimeProvider time)
@@ -65,8 +66,11 @@ internal sealed class FixedShapeStream : ILinkStream
                 await outgoing.Sent.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
                 return;
             case CloseFrame:
+                // A session that closed with its answer would show the network how long the answer was: the turn is filled first, however little
+                // patience the caller has.
                 _outgoing.Writer.TryComplete();
-                await SendNowAsync(frame, cancellationToken).ConfigureAwait(false);
+                await FillTurnAsync().ConfigureAwait(false);
+                await SendNowAsync(frame, _gone.Token).ConfigureAwait(false);
                 return;
             default:
                 await SendNowAsync(frame, cancellationToken).ConfigureAwait(false);
@@ -130,10 +134,23 @@ internal sealed class FixedShapeStream : ILinkStream
         }
     }
 
+    /// <summary>Waits for the turn under way, twice as long as it takes at most: a worker that answers no more ends it too.</summary>
+    private async Task FillTurnAsync()
+    {
+        try
+        {
+            await _pumping.WaitAsync(2 * _shape.Bucket(_turnFrames + 1) * _shape.Tick, _time, _gone.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+        {
+            // Closed as it is.
+        }
+    }
+
     private async Task RunTurnAsync()
     {
         using var timer = new PeriodicTimer(_shape.Tick, _time);
-        int frames = 0;
+        _turnFrames = 0;
         while (true)
         {
             // Past this many unanswered the worker would refuse: wait, as any sender would.
@@ -141,15 +158,15 @@ internal sealed class FixedShapeStream : ILinkStream
             {
                 if (_outgoing.Reader.TryRead(out Outgoing? outgoing))
                 {
-                    frames += await SendShapedAsync(outgoing).ConfigureAwait(false);
+                    _turnFrames += await SendShapedAsync(outgoing).ConfigureAwait(false);
                 }
-                else if (frames == _shape.Bucket(frames) || _rowBytes == 0)
+                else if (_turnFrames == _shape.Bucket(_turnFrames) || _rowBytes == 0)
                 {
                     return;
                 }
                 else
                 {
-                    frames += await SendStepAsync(new StepFrame(0, 0, 0, default, default, default), default, default).ConfigureAwait(false);
+                    _turnFrames += await SendStepAsync(new StepFrame(0, 0, 0, default, default, default), default, default).ConfigureAwait(false);
                 }
             }
 
