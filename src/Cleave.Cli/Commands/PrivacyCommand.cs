@@ -85,6 +85,7 @@ internal sealed class PrivacyCommand : TaughtCommand
                 Wire = settings.Wire,
                 PublicBasePath = parsed.GetValue(_base),
                 Noise = noise,
+                FixedShape = settings.Privacy.Shape is not null,
                 Documents = parsed.GetValue(_documents),
                 Say = status.Say,
             },
@@ -94,7 +95,7 @@ internal sealed class PrivacyCommand : TaughtCommand
         report = report with
         {
             Worker = worker,
-            Audit = audit?.ToString() ?? "nothing came back to audit",
+            Audit = audit?.ToString()["audit: ".Length..] ?? "nothing came back to audit",
             SideChannel = settings.Privacy.Shape is { } shape
                 ? FormattableString.Invariant($"fixed shape: {shape.Rows} rows every {shape.Tick.TotalMilliseconds:F0} ms, turns of {shape.SmallestTurn} frames or a power of two times as many; hides from the network alone")
                 : report.SideChannel,

@@ -22,6 +22,9 @@ public sealed record MeterSettings
     /// <summary>Embedding noise, or null.</summary>
     public EmbeddingNoiseOptions? Noise { get; init; }
 
+    /// <summary>True when frames have one size at a constant tick, so that sizes tell the network nothing.</summary>
+    public bool FixedShape { get; init; }
+
     /// <summary>Documents attacked.</summary>
     public int Documents { get; init; } = 32;
 

@@ -43,7 +43,7 @@ public static class PrivacyMeter
         var findings = new List<Finding>();
         WhiteBox(known, study, settings, transcripts, isPublic, findings);
         RateInterval learned = Learned(bench, known, victim, study, settings, transcripts, findings);
-        findings.Add(Sizes(transcripts));
+        findings.Add(Sizes(transcripts, !settings.FixedShape));
 
         // 3. Baselines.
         settings.Say("guessing without activations");
@@ -90,7 +90,7 @@ public static class PrivacyMeter
         {
             WhiteBoxResult result = WhiteBoxExperiment.Attack(known, study, copy, settings.Cut, settings.Wire, transcripts);
             findings.Add(Row("T3", "vocabulary matching", result.Prompt, true, FormattableString.Invariant(
-                $"prompt and output; {1000 * result.Cost.SecondsPerToken:F2} ms and {result.Cost.CandidatesPerToken:F1} tries a token; {result.Prompt.Exact} of documents without an error")));
+                $"prompt and output; {1000 * result.Cost.CpuSecondsPerToken:F2} ms of processor time and {result.Cost.CandidatesPerToken:F1} tries a token; {result.Prompt.Exact} of documents without an error")));
             if (result.Drafts.Rows > 0)
             {
                 findings.Add(Row("T3", "vocabulary matching", result.Drafts, true, "guesses that were wrong", "drafts"));
@@ -129,10 +129,10 @@ public static class PrivacyMeter
     }
 
     /// <summary>Tier N: the number of rows follows from a frame's size, so a prompt's length is read off.</summary>
-    private static Finding Sizes(IReadOnlyList<Transcript> transcripts)
+    private static Finding Sizes(IReadOnlyList<Transcript> transcripts, bool applies)
     {
         RateInterval read = WilsonInterval.Rate(transcripts.Count(SizeReader.ReadsPromptLength), transcripts.Count);
-        return new Finding("N", "frame sizes", "prompt length", read.Rate, read.Low, read.High, read.Rate, true, "exact number of prompt tokens, from sizes alone, without fixed shape");
+        return new Finding("N", "frame sizes", "prompt length", read.Rate, read.Low, read.High, read.Rate, applies, applies ? "exact number of prompt tokens, from sizes alone" : "without fixed shape, which is on: the network sees a bucket");
     }
 
     private static ReportedTraffic Traffic(IReadOnlyList<Transcript> transcripts)

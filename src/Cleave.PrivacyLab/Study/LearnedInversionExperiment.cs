@@ -102,7 +102,7 @@ public sealed class LearnedInversionExperiment : IExperiment
 
     private static IReadOnlyList<string> Row(int depth, string attack, int budget, IReadOnlyList<RecoveryScore> scores, string ceiling) =>
     [
-        $"{depth}", attack, $"{budget}", Cells.Share([.. scores.Select(static s => s.Top1)]), Cells.Share([.. scores.Select(static s => s.Top5)]), ceiling,
+        depth == 0 ? "-" : $"{depth}", attack, $"{budget}", Cells.Share([.. scores.Select(static s => s.Top1)]), Cells.Share([.. scores.Select(static s => s.Top5)]), ceiling,
     ];
 
     private IReadOnlyList<string> Beam(
