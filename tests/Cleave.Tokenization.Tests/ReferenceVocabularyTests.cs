@@ -203,8 +203,8 @@ public sealed class ReferenceVocabularyTests : IDisposable
     private string Unpack(string name)
     {
         string path = Path.Combine(_folder.FullName, name);
-        using FileStream packed = File.OpenRead(Repository.Fixture("tokenizers", name + ".gz"));
-        using GZipStream unpacked = new(packed, CompressionMode.Decompress);
+        using FileStream packed = File.OpenRead(Repository.Fixture("tokenizers", name + ".br"));
+        using BrotliStream unpacked = new(packed, CompressionMode.Decompress);
         using FileStream file = File.Create(path);
         unpacked.CopyTo(file);
         return path;
