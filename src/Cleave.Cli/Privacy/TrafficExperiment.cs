@@ -90,7 +90,7 @@ internal sealed class TrafficExperiment : IExperiment
             {
                 var cut = new Cut(2, settings.Tail);
                 await using WorkerProcess worker = await WorkerProcess.StartAsync(
-                    bench.ModelPath, cut.MiddleRange(bench.Source.Config.Layers), default, new DeviceSettings(), cancellationToken);
+                    bench.ModelPath, cut.MiddleRange(bench.Source.Config.Layers), default, new DeviceSettings(), static _ => { }, cancellationToken);
                 await using TrafficLane lane = await TrafficLane.StartAsync(
                     bench.ModelPath, cut, worker.Link, new WanOptions { Rtt = TimeSpan.FromMilliseconds(RttMs) }, shape, cancellationToken);
                 await lane.RunAsync([0, 1], 2, "sequential", RttMs, cancellationToken); // the connection's handshake belongs to no session
