@@ -17,6 +17,9 @@ public sealed class BriefDecodingTests
         new() { Temperature = 1, MinP = 0.05, Seed = 3 },
         new() { Temperature = 0.9, TopK = 30, TopP = 0.95, MinP = 0.02, RepetitionPenalty = 1.1, Seed = 4 },
         new() { Temperature = 1, Seed = 5 },
+
+        // Reaches past what is known of a row in short.
+        new() { Temperature = 3, TopP = 0.995, Seed = 6 },
     ];
 
     [Theory]
