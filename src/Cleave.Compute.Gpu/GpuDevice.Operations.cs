@@ -166,21 +166,21 @@ public sealed partial class GpuDevice
     }
 
     /// <inheritdoc />
-    public void GatedMatMul(DeviceTensor x, DeviceWeight gateUp, Activation activation, DeviceTensor scratch, DeviceTensor y, int rows)
+    public void GatedMatMul(DeviceTensor x, DeviceWeight gateUp, Activation activation, DeviceTensor products, DeviceTensor gate, DeviceTensor up, int rows)
     {
         GpuWeight w = Weight(gateUp);
         int inner = w.Outputs / 2;
         if (!w.IsGated)
         {
-            MatMul(x, gateUp, null, scratch, rows);
-            GatedActivation(scratch.Columns(0, inner), scratch.Columns(inner, inner), activation, y, rows);
+            MatMul(x, gateUp, null, products, rows);
+            GatedActivation(gate, up, activation, gate, rows);
             return;
         }
 
         GpuTensor from = Tensor(x, rows);
-        GpuTensor to = Tensor(y, rows);
+        GpuTensor to = Tensor(gate, rows);
         Require(from.ColumnCount == w.Inputs && to.ColumnCount == inner && activation == Activation.Silu,
-            $"x has {from.ColumnCount} columns and y {to.ColumnCount}, the activation is {activation}; the gated weight is [2 x {inner}, {w.Inputs}] for {Activation.Silu}");
+            $"x has {from.ColumnCount} columns and the gate {to.ColumnCount}, the activation is {activation}; the gated weight is [2 x {inner}, {w.Inputs}] for {Activation.Silu}");
         if (rows > 0)
         {
             Written(to);

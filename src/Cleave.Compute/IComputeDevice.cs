@@ -73,14 +73,14 @@ public interface IComputeDevice : IDisposable
     }
 
     /// <summary>
-    /// y = activation(x·Gᵀ) · (x·Uᵀ) for a weight of <see cref="LoadGated"/>, in one pass where the device has it.
-    /// <paramref name="scratch"/> [rows, 2 · inner] may be used for the products, and y may be its first half; what is left of it is undefined.
+    /// gate = activation(x·Gᵀ) · (x·Uᵀ) for a weight of <see cref="LoadGated"/>, in one pass where the device has it.
+    /// <paramref name="gate"/> and <paramref name="up"/> are views of the halves of <paramref name="products"/> [rows, 2 · inner], made once by
+    /// the caller so that a step makes none; what is left in up is undefined.
     /// </summary>
-    void GatedMatMul(DeviceTensor x, DeviceWeight gateUp, Activation activation, DeviceTensor scratch, DeviceTensor y, int rows)
+    void GatedMatMul(DeviceTensor x, DeviceWeight gateUp, Activation activation, DeviceTensor products, DeviceTensor gate, DeviceTensor up, int rows)
     {
-        int inner = gateUp.Outputs / 2;
-        MatMul(x, gateUp, null, scratch, rows);
-        GatedActivation(scratch.Columns(0, inner), scratch.Columns(inner, inner), activation, y, rows);
+        MatMul(x, gateUp, null, products, rows);
+        GatedActivation(gate, up, activation, gate, rows);
     }
 
     /// <summary>

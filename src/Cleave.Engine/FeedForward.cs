@@ -46,6 +46,7 @@ internal sealed class DenseFeedForward : FeedForward
         if (gate.Type == up.Type && gateBias is null && upBias is null)
         {
             _gated = device.LoadGated(gateUp[0], gateUp[1], config.Activation);
+            Projection.ReleaseCopied(_gated, gateUp);
         }
         else
         {
@@ -78,7 +79,7 @@ internal sealed class DenseFeedForward : FeedForward
     {
         if (_gated is not null)
         {
-            device.GatedMatMul(x, _gated, _config.Activation, scratch.GateUp, scratch.Gate, rows);
+            device.GatedMatMul(x, _gated, _config.Activation, scratch.GateUp, scratch.Gate, scratch.Up, rows);
             return;
         }
 

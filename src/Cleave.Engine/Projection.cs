@@ -24,15 +24,7 @@ internal sealed class Projection : IDisposable
             TensorData[] stacked = [.. weights.Skip(first).Take(end - first)];
             int outputs = checked((int)stacked.Sum(w => w.Rows));
             _parts.Add((device.LoadWeight(stacked), LoadBias(device, stacked, [.. biases.Skip(first).Take(end - first)], outputs), Outputs));
-            if (_parts[^1].Weight.DeviceBytes > 0)
-            {
-                // The device has its own copy: one made for it on the way (a matrix quantised at load) need not wait for the collector.
-                foreach (TensorData weight in stacked)
-                {
-                    weight.Release();
-                }
-            }
-
+            ReleaseCopied(_parts[^1].Weight, stacked);
             Outputs += outputs;
             first = end;
         }
@@ -74,6 +66,21 @@ internal sealed class Projection : IDisposable
         {
             weight.Dispose();
             bias?.Dispose();
+        }
+    }
+
+    /// <summary>
+    /// Gives back what was made for a device on the way (a matrix quantised at load) once the device has its own copy, so that it need not
+    /// wait for the collector.
+    /// </summary>
+    public static void ReleaseCopied(DeviceWeight weight, IEnumerable<TensorData> tensors)
+    {
+        if (weight.DeviceBytes > 0)
+        {
+            foreach (TensorData tensor in tensors)
+            {
+                tensor.Release();
+            }
         }
     }
 

@@ -129,11 +129,12 @@ internal sealed class DeviceContract(IComputeDevice device, int seed)
             using DeviceTensor scratch = device.Allocate(count, 2 * inner);
             using DeviceTensor output = device.Allocate(count, 32);
             DeviceTensor gated = scratch.Columns(0, inner);
+            DeviceTensor up = scratch.Columns(inner, inner);
             float[]? first = null;
             for (int turn = 0; turn < 2; turn++)
             {
                 Poison(scratch, count);
-                device.GatedMatMul(input, gateUp, Activation.Silu, scratch, gated, count);
+                device.GatedMatMul(input, gateUp, Activation.Silu, scratch, gated, up, count);
                 device.MatMul(gated, last, null, output, count);
                 float[] result = Get(output, count);
                 if (first is not null)
