@@ -124,12 +124,19 @@ internal static class WorkerHost
         }
 
         token = PairingLink.NewToken();
-        TenantQuota quota = stored.FirstOrDefault(t => t.Name == DefaultTenant)?.Quota ?? new TenantQuota();
+        TenantQuota quota = stored.FirstOrDefault(t => t.Name == DefaultTenant)?.Quota ?? (file is null ? WholeWorker(options) : new TenantQuota());
         var tenant = new Tenant(DefaultTenant, TenantTable.HashToken(token), quota, TimeProvider.System.GetUtcNow());
         file?.Put(tenant);
         tenants.Replace(file?.Load() ?? [tenant]);
         return token;
     }
+
+    /// <summary>A worker that stores nothing has one tenant for as long as it runs, who may use all of it.</summary>
+    private static TenantQuota WholeWorker(ServeOptions options) => new()
+    {
+        Sessions = options.Limits.MaxSessions,
+        Streams = options.Limits.MaxSessions,
+    };
 
     /// <summary>A link file written before holds the token still, if it is valid still.</summary>
     private static string? TokenOfLinkFile(ServeOptions options, TenantTable tenants) =>

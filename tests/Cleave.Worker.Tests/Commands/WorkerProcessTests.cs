@@ -23,6 +23,9 @@ public sealed class WorkerProcessTests : IDisposable
         {
             WorkerDescription description = await client.DescribeAsync(TestContext.Current.CancellationToken);
             Assert.Equal((5, 7), (description.LayerStart, description.LayerEnd));
+
+            // One tenant, who may use all of it: a gateway on this machine opens a session a conversation.
+            Assert.Equal(new ServingLimits().MaxSessions, description.Limits.MaxSessionsPerTenant);
         }
 
         worker.Process.StandardInput.Close();
