@@ -31,7 +31,7 @@ public sealed class CommandTests
     {
         string fixtures = Path.Combine(Cli.RepositoryRoot, "tests", "Cleave.Tokenization.Tests", "fixtures", "tokenizers");
         string path = Path.Combine(Directory.CreateTempSubdirectory("cleave-vocabulary-").FullName, name);
-        await using (var packed = new GZipStream(File.OpenRead(Path.Combine(fixtures, name + ".gz")), CompressionMode.Decompress))
+        await using (var packed = new BrotliStream(File.OpenRead(Path.Combine(fixtures, name + ".br")), CompressionMode.Decompress))
         await using (FileStream unpacked = File.Create(path))
         {
             await packed.CopyToAsync(unpacked);
