@@ -117,10 +117,12 @@ public sealed class LoadTests
     [Fact]
     public async Task A_full_queue_is_answered_429_and_a_place_in_it_can_be_given_up()
     {
-        await using TestGateway gateway = await TestGateway.StartAsync(null, new() { ["MaxWaitingRequests"] = "1" }, sessions: 1);
+        await using TestGateway gateway = await TestGateway.StartAsync(new Cut(2, 2), new() { ["MaxWaitingRequests"] = "1" }, sessions: 1);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
         using var leave = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
-        const string forever = "\"max_tokens\":1900,\"logit_bias\":{\"3\":-100}";
+
+        // Seconds of work, whatever is guessed: hot samples are hard to guess, and the end of the turn is forbidden.
+        const string forever = "\"max_tokens\":1900,\"temperature\":1.5,\"seed\":1,\"logit_bias\":{\"3\":-100}";
         Task<HttpResponseMessage> running = gateway.Client.SendAsync(Call.Chat("Go on.", forever), stop.Token);
         await Eventually(() => gateway.Served.Pool.Counts is { Open: 1, Idle: 0 });
         Task<HttpResponseMessage> waiting = gateway.Client.SendAsync(Call.Chat("Go on.", forever), leave.Token);

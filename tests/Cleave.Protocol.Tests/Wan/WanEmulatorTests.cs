@@ -20,10 +20,13 @@ public sealed class WanEmulatorTests : IDisposable
     public async Task AMessageTakesTheRoundTripAndNotMuchMore()
     {
         await using WanEmulator wan = Start(new WanOptions { Rtt = TimeSpan.FromMilliseconds(40) });
+        var clock = Stopwatch.StartNew();
         using Socket socket = Connect(wan);
+        _ = EchoMs(socket, 512);
+
+        // The first also pays for the handshake, which began with the connection.
+        Assert.True(clock.Elapsed.TotalMilliseconds >= 80, $"the first answer came {clock.Elapsed.TotalMilliseconds:F2} ms after connecting");
         double[] roundTripsMs = [.. Enumerable.Range(0, 12).Select(_ => EchoMs(socket, 512))];
-        // The first also pays for the handshake.
-        Assert.True(roundTripsMs[0] >= 80, $"first {roundTripsMs[0]:F2} ms");
         Assert.All(roundTripsMs, ms => Assert.True(ms >= 40, $"{ms:F3} ms is less than the link's 40"));
         Assert.True(roundTripsMs.Min() < 50, $"the best of 12 took {roundTripsMs.Min():F2} ms");
     }
@@ -78,7 +81,9 @@ public sealed class WanEmulatorTests : IDisposable
         // 1,000,000 bytes at 40 Mbit/s are 200 ms.
         double ms = EchoMs(socket, 1_000_000);
         Assert.InRange(ms, 200, 5000);
-        Assert.Equal(1_000_000, wan.BytesUp);
+
+        // Bytes count once they are delivered; an echo can overtake the count of the last of them.
+        Assert.True(SpinWait.SpinUntil(() => wan.BytesUp == 1_000_000, 5000), $"{wan.BytesUp} bytes are counted");
     }
 
     [Fact]
