@@ -31,7 +31,7 @@ internal sealed class SplitArguments
             + "A part given twice by different workers survives the loss of one",
     };
 
-    private readonly Option<string> _draft = new("--draft") { HelpName = "MODEL", Description = "A small model with the same vocabulary that guesses ahead on this side (default: the bundled one for the bundled model)" };
+    private readonly DraftArgument _draft = new();
     private readonly Option<FileInfo[]> _workerFile = new("--worker-file") { HelpName = "FILE", Description = "Read a pairing link from a file, which keeps it off the command line; may be repeated" };
     private readonly Option<WanOptions> _wan = new("--wan")
     {
@@ -40,7 +40,7 @@ internal sealed class SplitArguments
         CustomParser = Parsed.With(WanOptions.Parse),
     };
 
-    private readonly Option<int?> _context = new("--context") { HelpName = "N", Description = "Most tokens a conversation may hold (default: the model's context, or what the worker allows)" };
+    private readonly ContextArgument _context = new();
 
     /// <param name="command">Gets the options.</param>
     /// <param name="wan">Link emulated when none is asked for, or null.</param>
@@ -67,11 +67,6 @@ internal sealed class SplitArguments
             if (given.Length > 1)
             {
                 result.AddError($"{string.Join(" and ", given)} exclude each other: each says where the middle runs");
-            }
-
-            if (result.GetResult(_context) is { Implicit: false } && result.GetValue(_context) is < 2)
-            {
-                result.AddError("--context is at least 2 tokens");
             }
         });
     }

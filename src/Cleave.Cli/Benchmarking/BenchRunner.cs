@@ -75,7 +75,7 @@ internal sealed class BenchRunner
         if (_suite.IdentityOf.Count > 0)
         {
             IReadOnlyList<BenchPrompt> prompts = [.. BenchSuite.Kinds.SelectMany(PromptsOf)];
-            Identity = await new IdentityBattery(_settings, prompts, _suite.IdentityOf, _suite.Tokens, _say).RunAsync(cancellationToken);
+            Identity = await new IdentityBattery(_settings, prompts, _suite, _say).RunAsync(cancellationToken);
             await using SplitHost host = await SplitHost.StartAsync(_settings, _say, cancellationToken);
             Environment ??= BenchEnvironment.Of(host, _settings);
         }

@@ -13,7 +13,7 @@ internal sealed record BenchSuite
     public static IReadOnlyList<string> Kinds { get; } = [.. PaperKinds, "repeat"];
 
     /// <summary>Suite names.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["quick", "speed", "ablation", "rtt", "bandwidth", "ladder", "all", "identity"];
+    public static IReadOnlyList<string> Names { get; } = ["quick", "speed", "ablation", "rtt", "bandwidth", "ladder", "all", "identity", "identity-quick"];
 
     /// <summary>Measurements, in order.</summary>
     public required IReadOnlyList<BenchCell> Cells { get; init; }
@@ -32,6 +32,9 @@ internal sealed record BenchSuite
 
     /// <summary>Decoders put to the identity test; empty unless that is the suite.</summary>
     public IReadOnlyList<string> IdentityOf { get; init; } = [];
+
+    /// <summary>True when the identity test goes on over a link that stalls and breaks.</summary>
+    public bool BadLink { get; init; }
 
     /// <summary>True when the optimisation ladder is climbed too.</summary>
     public bool Ladder { get; init; }
@@ -84,7 +87,8 @@ internal sealed record BenchSuite
                 Tokens = 48,
             },
             "ladder" => new BenchSuite { Cells = [.. Grid(with, ["all"], at80)], PromptsPerKind = 2, Tokens = 48, Ladder = true },
-            "identity" => new BenchSuite { Cells = [], IdentityOf = every, PromptsPerKind = 10, Tokens = 32 },
+            "identity" => new BenchSuite { Cells = [], IdentityOf = every, PromptsPerKind = 10, Tokens = 32, BadLink = true },
+            "identity-quick" => new BenchSuite { Cells = [], IdentityOf = every, PromptsPerKind = 5, Tokens = 8 },
             "all" => Join(Named("ablation", decoders, sampling, links), Named("rtt", decoders, sampling, links), Named("bandwidth", decoders, sampling, links)),
             _ => throw new CliException($"there is no suite '{name}'; the suites are {string.Join(", ", Names)}"),
         };

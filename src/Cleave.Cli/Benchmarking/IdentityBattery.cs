@@ -11,9 +11,9 @@ namespace Cleave.Cli.Benchmarking;
 
 /// <summary>
 /// Every decoder against sequential decoding over a worker process, token for token and bit for bit in the logits each token was
-/// chosen from: greedy, sampled, and sampled with penalties; then once more while the link misbehaves.
+/// chosen from: greedy, sampled, and sampled with penalties; then, if asked for, once more while the link misbehaves.
 /// </summary>
-internal sealed class IdentityBattery(SplitSettings settings, IReadOnlyList<BenchPrompt> prompts, IReadOnlyList<string> decoders, int tokens, Action<string> say)
+internal sealed class IdentityBattery(SplitSettings settings, IReadOnlyList<BenchPrompt> prompts, BenchSuite suite, Action<string> say)
 {
     /// <summary>Enough of a round trip for pipelined frames to be on their way together.</summary>
     private static readonly BenchLink s_link = new(4, 1000, 1000);
@@ -28,7 +28,7 @@ internal sealed class IdentityBattery(SplitSettings settings, IReadOnlyList<Benc
     private readonly Dictionary<(int Prompt, int Sampling), Transcript> _sequential = [];
 
     /// <summary>
-    /// Every prompt, whole and cut off after a quarter, a half and three quarters of its tokens, with every decoder and sampling; then a few
+    /// Every prompt, whole and cut off after a quarter, a half and three quarters of its tokens, with every decoder and sampling; then, if asked for, a few
     /// with jitter of 50 ms, stalls of 2 s and the connection cut and resumed.
     /// </summary>
     public async Task<IReadOnlyList<IdentityResult>> RunAsync(CancellationToken cancellationToken)
@@ -39,7 +39,7 @@ internal sealed class IdentityBattery(SplitSettings settings, IReadOnlyList<Benc
             int[][] all = [.. prompts.SelectMany(prompt => Pieces(prompt.Ids(host.Model.Tokenizer)))];
             for (int sampling = 0; sampling < s_samplings.Length; sampling++)
             {
-                foreach (string decoder in decoders.Prepend("sequential"))
+                foreach (string decoder in suite.IdentityOf.Prepend("sequential"))
                 {
                     IdentityResult result = await CompareAsync(host, decoder, sampling, all, "quiet link", cancellationToken);
                     if (decoder != "sequential")
@@ -50,7 +50,11 @@ internal sealed class IdentityBattery(SplitSettings settings, IReadOnlyList<Benc
             }
         }
 
-        results.AddRange(await RunBadLinkAsync(cancellationToken));
+        if (suite.BadLink)
+        {
+            results.AddRange(await RunBadLinkAsync(cancellationToken));
+        }
+
         return results;
     }
 
@@ -64,7 +68,7 @@ internal sealed class IdentityBattery(SplitSettings settings, IReadOnlyList<Benc
         _sequential.Clear();
         await CompareAsync(host, "sequential", 0, some, "", cancellationToken);
         var results = new List<IdentityResult>();
-        foreach (string decoder in decoders)
+        foreach (string decoder in suite.IdentityOf)
         {
             using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             Task trouble = MakeTroubleAsync(host.Emulators, ended.Token);
@@ -133,7 +137,7 @@ internal sealed class IdentityBattery(SplitSettings settings, IReadOnlyList<Benc
                 Observer = transcript,
 
                 // So short a link would make hardly any guess worth its row; a fixed threshold sends them.
-                Decoding = new DecodingOptions { MaxTokens = tokens, StopAtEndOfTurn = false, Threshold = 0.02 },
+                Decoding = new DecodingOptions { MaxTokens = suite.Tokens, StopAtEndOfTurn = false, Threshold = 0.02 },
             };
             await foreach (DecodedToken token in generator.GenerateAsync(all[prompt], options, cancellationToken))
             {

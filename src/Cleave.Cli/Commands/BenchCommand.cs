@@ -16,7 +16,7 @@ internal sealed class BenchCommand : TaughtCommand
     private readonly Option<string> _suite = new("--suite", "-s")
     {
         HelpName = "NAME",
-        Description = "quick (under 4 minutes), speed (against sequential, five runs), ablation (every decoder), rtt, bandwidth, ladder, all, or identity (200 prompts x every decoder x three samplings, then a bad link)",
+        Description = "quick (under 4 minutes), speed (against sequential, five runs), ablation (every decoder), rtt, bandwidth, ladder, all, identity (200 prompts x every decoder x three samplings, then a bad link), or identity-quick (100 prompts, no bad link)",
         DefaultValueFactory = static _ => "quick",
     };
 
@@ -30,6 +30,9 @@ internal sealed class BenchCommand : TaughtCommand
     private readonly Option<DirectoryInfo> _out = new("--out", "-o") { HelpName = "DIR", Description = "Write bench.json, bench.csv, bench.md and plots (PNG, SVG) there" };
     private readonly Option<bool> _json = new("--json") { Description = "Print one JSON object" };
     private readonly ModelArgument _model = new();
+    private readonly WeightsArgument _weights = new();
+    private readonly DraftArgument _draft = new();
+    private readonly ContextArgument _context = new();
     private readonly WireArgument _wire = new();
     private readonly CutArguments _cut;
     private readonly DeviceArguments _devices;
@@ -38,7 +41,7 @@ internal sealed class BenchCommand : TaughtCommand
     public BenchCommand()
         : base("bench", "Measure decoders over emulated links, every token checked against sequential decoding")
     {
-        foreach (Option option in (Option[])[_suite, _prompts, _decoders, _tokens, _perKind, _repeats, _rtts, _mbits, _out, _json, _model, _wire])
+        foreach (Option option in (Option[])[_suite, _prompts, _decoders, _tokens, _perKind, _repeats, _rtts, _mbits, _out, _json, _model, _weights, _draft, _context, _wire])
         {
             Options.Add(option);
         }
@@ -59,6 +62,7 @@ internal sealed class BenchCommand : TaughtCommand
         ("cleave bench --suite rtt --decoders auto --json", "throughput from 0 to 200 ms, and how well it is predicted"),
         ("cleave bench --suite identity", "tokens and logits of every decoder against sequential, and the same while the link stalls and breaks"),
         ("cleave bench --temperature 0.7 --seed 1", "the same, sampled"),
+        ("cleave bench -m big.gguf --draft small.gguf --device cuda", "a model of your own on a GPU, with a small one that guesses ahead"),
     ];
 
     private async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
@@ -71,7 +75,16 @@ internal sealed class BenchCommand : TaughtCommand
             Repeats = parsed.GetValue(_repeats) ?? suite.Repeats,
         };
         IReadOnlyList<BenchPrompt> prompts = parsed.GetValue(_prompts) is { } file ? BenchPrompt.Read(file) : BenchPrompt.Bundled();
-        var settings = new SplitSettings { ModelPath = _model.Path(parsed), Cut = _cut.Read(parsed), Wire = parsed.GetValue(_wire), Devices = _devices.Read(parsed) };
+        var settings = new SplitSettings
+        {
+            ModelPath = _model.Path(parsed),
+            DraftPath = parsed.GetValue(_draft),
+            Weights = parsed.GetValue(_weights),
+            Cut = _cut.Read(parsed),
+            Wire = parsed.GetValue(_wire),
+            Devices = _devices.Read(parsed),
+            ContextTokens = parsed.GetValue(_context),
+        };
 
         using var status = new StatusLine();
         var runner = new BenchRunner(suite, settings, prompts, status.Say);

@@ -1,0 +1,51 @@
+using System.Text.Json;
+
+namespace Cleave.EndToEnd.Tests;
+
+/// <summary><c>cleave bench</c> with a model, a draft model and a context of one's own.</summary>
+public sealed class BenchCommandTests
+{
+    private static readonly string s_draft = Path.Combine(Path.GetDirectoryName(Cli.Model)!, "cleave-demo-draft-4m.q8_0.gguf");
+    private static readonly string[] s_small = ["bench", "--rtt", "10", "--per-kind", "1", "-n", "6", "--head", "1", "--tail", "1", "--json"];
+
+    [Fact]
+    public async Task ADraftModelGivenGuessesAheadForAModelThatHasNone()
+    {
+        // Under another name the bundled model has no draft of its own.
+        string folder = Directory.CreateTempSubdirectory("cleave-bench-").FullName;
+        string model = Path.Combine(folder, "mine.gguf");
+        File.CreateSymbolicLink(model, Cli.Model);
+        string[] arguments = [.. s_small, "--model", model, "--decoders", "draft"];
+        CliResult without = await Cli.RunAsync(arguments);
+        CliResult with = await Cli.RunAsync([.. arguments, "--draft", s_draft]);
+        Directory.Delete(folder, recursive: true);
+        Assert.Contains("--draft FILE", without.Expect(1).Error, StringComparison.Ordinal);
+        JsonElement[] runs = [.. with.Expect(0).Json.GetProperty("runs").EnumerateArray().Where(static run => run.GetProperty("decoder").GetString() == "draft")];
+        Assert.All(runs, static run => Assert.True(run.GetProperty("identical").GetBoolean()));
+        Assert.True(runs.Average(static run => run.GetProperty("tokensPerRoundTrip").GetDouble()) > 1.2);
+    }
+
+    [Fact]
+    public async Task TheContextGivenBoundsEveryConversation()
+    {
+        // Draft rows live beside the context, so a prompt has to be longer than both.
+        string prompts = Path.GetTempFileName();
+        string text = string.Concat(Enumerable.Repeat("a b c d e f g h ", 40));
+        await File.WriteAllTextAsync(prompts, JsonSerializer.Serialize(new[] { "code", "structured", "creative", "conversational", "repeat" }.Select(kind => new { kind, text, chat = false })));
+        CliResult result = (await Cli.RunAsync([.. s_small, "--decoders", "ngram", "--context", "16", "--prompts", prompts])).Expect(1);
+        File.Delete(prompts);
+        Assert.Contains("error: the prompt has ", result.Error, StringComparison.Ordinal);
+        Assert.Contains("this session holds 144", result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task TheQuickIdentityTestComparesTokensAndLogits()
+    {
+        CliResult result = (await Cli.RunAsync([.. s_small, "--suite", "identity-quick", "--decoders", "ngram,auto"])).Expect(0);
+        JsonElement[] compared = [.. result.Json.GetProperty("identity").EnumerateArray()];
+
+        // Two decoders, three samplings, and no bad link; each prompt whole and three times cut off.
+        Assert.Equal(6, compared.Length);
+        Assert.All(compared, static row => Assert.Equal((20, 0), (row.GetProperty("prompts").GetInt32(), row.GetProperty("different").GetInt32())));
+    }
+}
