@@ -16,7 +16,7 @@ internal sealed unsafe partial class VectorKernels<TLanes>
             byte* w0 = weights;
             byte* w1 = output + 1 < outputs ? w0 + rowBytes : w0;
             weights += 2 * rowBytes;
-            byte* next0 = w0 + (TReader.RowsAhead * rowBytes);
+            byte* next0 = w0 + (PairRowsAhead * rowBytes);
             byte* next1 = next0 + rowBytes;
             TLanes s00 = TLanes.Zero;
             TLanes s01 = TLanes.Zero;
@@ -132,7 +132,7 @@ internal sealed unsafe partial class VectorKernels<TLanes>
             byte* w0 = weights;
             byte* w1 = output + 1 < outputs ? w0 + rowBytes : w0;
             weights += 2 * rowBytes;
-            byte* next0 = w0 + (TReader.RowsAhead * rowBytes);
+            byte* next0 = w0 + (PairRowsAhead * rowBytes);
             byte* next1 = next0 + rowBytes;
             TLanes s00 = TLanes.Zero;
             TLanes s01 = TLanes.Zero;
