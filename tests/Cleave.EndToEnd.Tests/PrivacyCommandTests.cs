@@ -99,8 +99,8 @@ public sealed class PrivacyCommandTests
         using StandaloneWorker worker = await StandaloneWorker.StartAsync(Cli.Model, "2..10");
         await using TrafficLane lane = await TrafficLane.StartAsync(Cli.Model, Cut.Default, worker.Link, link, shape, cancellationToken);
         await lane.RunAsync([0, 1], 2, "sequential", 4, cancellationToken);
-        (TrafficTrace first, _, _) = await lane.RunAsync([0, 400, 500], 2, "sequential", 4, cancellationToken);
-        (TrafficTrace second, _, _) = await lane.RunAsync([0, .. Enumerable.Range(300, 20)], 3, "suffix", 4, cancellationToken);
+        TrafficTrace first = await lane.RunAsync([0, 400, 500], 2, "sequential", 4, cancellationToken);
+        TrafficTrace second = await lane.RunAsync([0, .. Enumerable.Range(300, 20)], 3, "suffix", 4, cancellationToken);
         return (first, second);
     }
 }

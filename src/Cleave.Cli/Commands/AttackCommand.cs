@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using Cleave.Cli.Arguments;
 using Cleave.Cli.Privacy;
@@ -16,8 +17,8 @@ namespace Cleave.Cli.Commands;
 /// </summary>
 internal sealed class AttackCommand : TaughtCommand
 {
-    /// <summary>Those that need no worker process, and the one that needs several.</summary>
-    private static readonly IExperiment[] Experiments = [.. ExperimentCatalog.All, new TrafficExperiment()];
+    /// <summary>Those that need no worker process, and those that do.</summary>
+    private static readonly IExperiment[] Experiments = [.. ExperimentCatalog.All, new TrafficExperiment(), new DefenceCostExperiment()];
 
     private readonly Argument<string[]> _experiments = new("EXPERIMENT")
     {
@@ -29,6 +30,13 @@ internal sealed class AttackCommand : TaughtCommand
     private readonly Option<int?> _documents = new("--documents") { HelpName = "N", Description = "Documents attacked (default: 32; the study's 208)" };
     private readonly Option<int?> _seeds = new("--seeds") { HelpName = "N", Description = "Seeds of every learned attack (default: 1; the study's 3)" };
     private readonly Option<int?> _pairs = new("--pairs") { HelpName = "N", Description = "Most pairs a learned attack may use (default: 24,576; the study's 200,000)" };
+    private readonly Option<int[]> _depths = new("--depths")
+    {
+        HelpName = "A,B",
+        Description = "Local layers at the front, where a table goes over them (default: 2,4,6,8)",
+        CustomParser = Parsed.With(ReadDepths),
+    };
+
     private readonly Option<FileSystemInfo> _texts = new("--texts") { HelpName = "PATH", Description = "Texts to attack: JSON lines {\"text\", \"domain\", \"id\", \"source\"}, or a folder of such files (default: the bundled ones)" };
     private readonly Option<FileSystemInfo> _attackerTexts = new("--attacker-texts") { HelpName = "PATH", Description = "Texts attackers train on, as --texts (default: the bundled ones)" };
     private readonly Option<DirectoryInfo> _out = new("--out", "-o") { HelpName = "DIR", Description = "Write NAME.json for each experiment there, and study.md; what is there already is kept" };
@@ -39,7 +47,7 @@ internal sealed class AttackCommand : TaughtCommand
         : base("attack", "Attack your own split: every attack, control and defence of the study, with intervals")
     {
         Arguments.Add(_experiments);
-        foreach (Option option in (Option[])[_study, _documents, _seeds, _pairs, _texts, _attackerTexts, _out, _json, _model])
+        foreach (Option option in (Option[])[_study, _documents, _seeds, _pairs, _depths, _texts, _attackerTexts, _out, _json, _model])
         {
             Options.Add(option);
         }
@@ -63,7 +71,15 @@ internal sealed class AttackCommand : TaughtCommand
         directory?.Create();
         using var status = new StatusLine();
         using var bench = new LabBench(_model.Path(parsed), Read(parsed.GetValue(_texts)), Read(parsed.GetValue(_attackerTexts)));
-        StudySettings settings = Settings(parsed) with { Say = status.Say };
+        StudySettings settings = Settings(parsed) with
+        {
+            Say = what =>
+            {
+                // Training loops ask nobody: between two of them an interruption is heard.
+                cancellationToken.ThrowIfCancellationRequested();
+                status.Say(what);
+            },
+        };
         var tables = new List<StudyTable>();
         foreach (string name in names)
         {
@@ -99,6 +115,7 @@ internal sealed class AttackCommand : TaughtCommand
             Documents = parsed.GetValue(_documents) ?? size.Documents,
             Seeds = parsed.GetValue(_seeds) is { } seeds ? [.. Enumerable.Range(1, seeds)] : size.Seeds,
             MaxPairs = parsed.GetValue(_pairs) ?? size.MaxPairs,
+            Depths = parsed.GetValue(_depths) is { Length: > 0 } depths ? depths : size.Depths,
         };
     }
 
@@ -117,6 +134,7 @@ internal sealed class AttackCommand : TaughtCommand
         Add(_documents, parsed.GetValue(_documents));
         Add(_seeds, parsed.GetValue(_seeds));
         Add(_pairs, parsed.GetValue(_pairs));
+        Add(_depths, parsed.GetValue(_depths) is { Length: > 0 } depths ? string.Join(',', depths) : null);
         Add(_texts, parsed.GetValue(_texts)?.Name);
         Add(_attackerTexts, parsed.GetValue(_attackerTexts)?.Name);
         return string.Join(' ', line);
@@ -128,6 +146,14 @@ internal sealed class AttackCommand : TaughtCommand
         DirectoryInfo folder => CorpusSet.ReadFolder(folder.FullName),
         _ => CorpusSet.Read(path.FullName),
     };
+
+    private static int[] ReadDepths(string? text) =>
+    [
+        .. (text ?? "").Split(',', StringSplitOptions.TrimEntries).Select(part =>
+            int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out int depth) && depth > 0
+                ? depth
+                : throw new FormatException($"--depths takes numbers of layers from 1 on, with commas between them, not '{part}'")),
+    ];
 
     private static string Markdown(IReadOnlyList<StudyTable> tables) => string.Join('\n', tables.Select(static t => t.ToMarkdown()));
 

@@ -18,11 +18,11 @@ namespace Cleave.Cli.Privacy;
 /// </summary>
 internal sealed class TrafficExperiment : IExperiment
 {
-    private const int Lanes = 4;
+    private const int Lanes = 6;
     private const int OutputTokens = 24;
     private const double RttMs = 80;
 
-    private static readonly string[] Decoders = ["sequential", "ngram", "suffix"];
+    private static readonly string[] Decoders = ["sequential", "suffix", "auto"];
     private static readonly int[] PromptLengths = [16, 40, 64, 96];
     private static readonly string?[] Shapes = [null, "8:90ms:16", "8:90ms:64"];
 
@@ -30,13 +30,13 @@ internal sealed class TrafficExperiment : IExperiment
     public string Name => "traffic";
 
     /// <inheritdoc />
-    public string Description => "tier N: decoder, prompt length and kind of text from TLS records at 80 ms, before and after fixed shape, and its cost";
+    public string Description => "tier N: decoder, prompt length and kind of text from TLS records at 80 ms, before and after fixed shape, and its bytes";
 
     /// <inheritdoc />
     public async Task<StudyTable> RunAsync(LabBench bench, StudySettings settings, CancellationToken cancellationToken)
     {
-        // A quarter of the documents of other tables: a session takes seconds of waiting.
-        int perSet = Math.Clamp(settings.Documents / 8, 8, 24);
+        // Some of the documents of other tables: a session takes seconds of waiting.
+        int perSet = Math.Clamp(settings.Documents / 4, 8, 48);
         CorpusDocument[] train = [.. CorpusSet.Balanced(bench.Attacker, perSet)];
         CorpusDocument[] test = [.. CorpusSet.Balanced(bench.Evaluation, perSet)];
         var rows = new List<IReadOnlyList<string>>();
@@ -47,35 +47,38 @@ internal sealed class TrafficExperiment : IExperiment
             List<Session> sessions = await RunAsync(bench, [.. train, .. test], shape, settings, cancellationToken);
             Session[] learned = [.. sessions.Where(s => s.Document < train.Length)];
             Session[] asked = [.. sessions.Where(s => s.Document >= train.Length)];
-            Session[] plain = [.. sessions.Where(static s => s.Decoder == 0)];
-            Session[] guessing = [.. sessions.Where(static s => s.Decoder == 2)];
             string Right(int classes, Func<Session, int> label)
             {
-                FeatureClassifier classifier = FeatureClassifier.Train(
-                    bench.Product, [.. learned.Select(static s => SessionFeatures.OfTrace(s.Trace))], [.. learned.Select(label)], classes, settings.Seeds[0]);
-                int hits = asked.Count(s => classifier.Classify(SessionFeatures.OfTrace(s.Trace)) == label(s));
-                return Cells.Share(WilsonInterval.Rate(hits, asked.Length));
+                var right = new List<RateInterval>();
+                foreach (int seed in settings.Seeds)
+                {
+                    FeatureClassifier classifier = FeatureClassifier.Train(
+                        bench.Product, [.. learned.Select(static s => SessionFeatures.OfTrace(s.Trace))], [.. learned.Select(label)], classes, seed);
+                    right.Add(WilsonInterval.Rate(asked.Count(s => classifier.Classify(SessionFeatures.OfTrace(s.Trace)) == label(s)), asked.Length));
+                }
+
+                return Cells.Share(right);
             }
 
             rows.Add(
             [
                 text ?? "off", Right(Decoders.Length, static s => s.Decoder), Right(PromptLengths.Length, static s => s.Length),
                 Right(Enum.GetValues<CorpusDomain>().Length, static s => s.Domain), $"{asked.Length}",
-                Kilobytes(sessions, static s => s.Trace.BytesUp), Kilobytes(sessions, static s => s.Trace.BytesDown), Speed(plain), Speed(guessing),
+                Kilobytes(sessions, static s => s.Trace.BytesUp), Kilobytes(sessions, static s => s.Trace.BytesDown),
             ]);
         }
 
         return new StudyTable(
-            Name, "What the network reads from sizes and times, and what fixed shape costs",
+            Name, "What the network reads from sizes and times",
             [
                 "fixed shape (rows:tick:frames)", $"which decoder of {Decoders.Length}", $"which prompt length of {PromptLengths.Length}", "which kind of text of 4", "sessions asked",
-                "KB up a session", "KB down a session", "tok/s, sequential", "tok/s, suffix",
+                "KB up a session", "KB down a session",
             ],
             rows,
             [
-                FormattableString.Invariant($"RTT {RttMs} ms (emulated), {OutputTokens} tokens after prompts of {string.Join(", ", PromptLengths)} tokens, decoders {string.Join(", ", Decoders)}; {Lanes} worker processes side by side; {perSet} documents to train the classifier, {perSet} others to ask it; seed {settings.Seeds[0]}; Wilson intervals. Chance: {100.0 / Decoders.Length:F1} %, {100.0 / PromptLengths.Length:F1} %, 25.0 %.")
+                FormattableString.Invariant($"RTT {RttMs} ms (emulated), {OutputTokens} tokens after prompts of {string.Join(", ", PromptLengths)} tokens, decoders {string.Join(", ", Decoders)}; {Lanes} worker processes side by side; {perSet} documents to train the classifier, {perSet} others to ask it; seeds {string.Join(", ", settings.Seeds)} of the classifier: mean, and the Wilson intervals of all of them together. Chance: {100.0 / Decoders.Length:F1} %, {100.0 / PromptLengths.Length:F1} %, 25.0 %.")
                 + " The classifier sees size and time of every TLS record both ways from a session's opening to its closing, and is trained anew for each shape.",
-                "tok/s: tokens of all sessions by their time from prompt to last token, prompt included. In fixed shape a turn's frames go on to the end of its bucket after the text is there.",
+                "In fixed shape a turn's frames go on to the end of its bucket after the text is there. tok/s has a table of its own: defence-cost.",
             ]);
     }
 
@@ -101,17 +104,15 @@ internal sealed class TrafficExperiment : IExperiment
                     // Lengths go round within every domain, so that one does not tell the other.
                     int length = documents.Take(next.Document).Count(d => d.Domain == document.Domain) % PromptLengths.Length;
                     int[] prompt = Capturer.Tokenize(lane.Model, document, PromptLengths[length]);
-                    (TrafficTrace trace, double seconds, int tokens) = await lane.RunAsync(prompt, OutputTokens, Decoders[next.Decoder], RttMs, cancellationToken);
-                    done.Add(new Session(next.Document, next.Decoder, length, (int)document.Domain, trace, seconds, tokens));
+                    TrafficTrace trace = await lane.RunAsync(prompt, OutputTokens, Decoders[next.Decoder], RttMs, cancellationToken);
+                    done.Add(new Session(next.Document, next.Decoder, length, (int)document.Domain, trace));
                 }
             },
             cancellationToken)));
         return [.. done.OrderBy(static s => s.Document).ThenBy(static s => s.Decoder)];
     }
 
-    private static string Kilobytes(List<Session> sessions, Func<Session, long> bytes) => Cells.Number(sessions.Average(s => bytes(s) / 1000.0), 0);
+    private static string Kilobytes(List<Session> sessions, Func<Session, long> bytes) => Cells.Number(ClusterBootstrap.Ratio([.. sessions.GroupBy(static s => s.Document).Select(of => (of.Sum(s => bytes(s) / 1000.0), (double)of.Count()))]), 0);
 
-    private static string Speed(Session[] sessions) => Cells.Number(sessions.Sum(static s => s.Tokens) / sessions.Sum(static s => s.Seconds), 1);
-
-    private sealed record Session(int Document, int Decoder, int Length, int Domain, TrafficTrace Trace, double Seconds, int Tokens);
+    private sealed record Session(int Document, int Decoder, int Length, int Domain, TrafficTrace Trace);
 }

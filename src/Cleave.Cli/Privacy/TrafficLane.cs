@@ -44,22 +44,18 @@ internal sealed class TrafficLane : IAsyncDisposable
         return new TrafficLane(wan, tap, host);
     }
 
-    /// <summary>One session, as the network sees it from its opening to its closing, and the seconds its prompt and answer took.</summary>
-    public async Task<(TrafficTrace Trace, double Seconds, int Tokens)> RunAsync(int[] prompt, int tokens, string decoder, double rttMs, CancellationToken cancellationToken)
+    /// <summary>One session, as the network sees it from its opening to its closing.</summary>
+    public async Task<TrafficTrace> RunAsync(int[] prompt, int tokens, string decoder, double rttMs, CancellationToken cancellationToken)
     {
         _tap.Begin();
-        double seconds;
-        int count;
         TextGenerator generator = await _host.OpenAsync(decoder, cancellationToken, knownRttMs: rttMs);
         await using (generator)
         {
             var options = new GenerationOptions { Decoding = new DecodingOptions { MaxTokens = tokens, StopAtEndOfTurn = false } };
-            Answer answer = await Answer.GenerateAsync(generator, prompt, options, null, cancellationToken);
-            seconds = (answer.Statistics.TimeToFirstTokenMs + answer.Statistics.DecodeMs) / 1000;
-            count = answer.Tokens.Count;
+            await Answer.GenerateAsync(generator, prompt, options, null, cancellationToken);
         }
 
-        return (_tap.End(), seconds, count);
+        return _tap.End();
     }
 
     /// <inheritdoc />

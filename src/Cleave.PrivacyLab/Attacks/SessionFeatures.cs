@@ -87,13 +87,24 @@ public static class SessionFeatures
         }
 
         const int First = 16;
-        return
+        float[] features =
         [
             .. Summary(sizes.Up), .. Summary(sizes.Down), .. Summary(gaps.Up), .. Summary(gaps.Down), sizes.Up.Count, sizes.Down.Count,
-            (float)sizes.Up.Sum(), (float)sizes.Down.Sum(), (float)Math.Max(last.Up, last.Down),
+            (float)sizes.Up.Sum(), (float)sizes.Down.Sum(), (float)Math.Max(last.Up, last.Down), .. Counts(sizes.Up), .. Counts(sizes.Down),
             .. Enumerable.Range(0, First).Select(i => i < sizes.Up.Count ? (float)sizes.Up[i] : 0),
             .. Enumerable.Range(0, First).Select(i => i < gaps.Up.Count ? (float)gaps.Up[i] : 0),
         ];
+
+        // One row more or less matters as much beside one as ten do beside ten.
+        return [.. features.Select(static value => MathF.Log(1 + Math.Max(0, value)))];
+    }
+
+    /// <summary>How many records are of each size class, each class twice as wide as the one before.</summary>
+    private static IEnumerable<float> Counts(List<double> sizes)
+    {
+        const double Smallest = 128;
+        const int Classes = 8;
+        return Enumerable.Range(0, Classes).Select(c => (float)sizes.Count(s => Math.Clamp((int)Math.Log2(s / Smallest) + 1, 0, Classes - 1) == c));
     }
 
     private static float[] Summary(List<double> values)

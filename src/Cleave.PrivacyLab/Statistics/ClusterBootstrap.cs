@@ -11,9 +11,15 @@ public static class ClusterBootstrap
     /// <summary>The share of hits, all documents together.</summary>
     public static RateInterval Rate(IReadOnlyList<DocumentTally> documents, int seed = 1)
     {
-        long hits = documents.Sum(static d => (long)d.Hits);
-        long total = documents.Sum(static d => (long)d.Total);
-        if (total == 0)
+        return Ratio([.. documents.Select(static d => ((double)d.Hits, (double)d.Total))], seed);
+    }
+
+    /// <summary>One sum over another, whole documents drawn again: losses by tokens, tokens by seconds.</summary>
+    public static RateInterval Ratio(IReadOnlyList<(double Sum, double Of)> documents, int seed = 1)
+    {
+        double sum = documents.Sum(static d => d.Sum);
+        double of = documents.Sum(static d => d.Of);
+        if (of == 0)
         {
             return default;
         }
@@ -22,19 +28,19 @@ public static class ClusterBootstrap
         var rates = new double[Resamples];
         for (int sample = 0; sample < rates.Length; sample++)
         {
-            long drawnHits = 0;
-            long drawnTotal = 0;
+            double drawnSum = 0;
+            double drawnOf = 0;
             for (int i = 0; i < documents.Count; i++)
             {
-                DocumentTally drawn = documents[random.Next(documents.Count)];
-                drawnHits += drawn.Hits;
-                drawnTotal += drawn.Total;
+                (double Sum, double Of) drawn = documents[random.Next(documents.Count)];
+                drawnSum += drawn.Sum;
+                drawnOf += drawn.Of;
             }
 
-            rates[sample] = drawnTotal == 0 ? 0 : (double)drawnHits / drawnTotal;
+            rates[sample] = drawnOf == 0 ? 0 : drawnSum / drawnOf;
         }
 
         Array.Sort(rates);
-        return new RateInterval((double)hits / total, rates[(int)(0.025 * Resamples)], rates[(int)(0.975 * Resamples)]);
+        return new RateInterval(sum / of, rates[(int)(0.025 * Resamples)], rates[(int)(0.975 * Resamples)]);
     }
 }

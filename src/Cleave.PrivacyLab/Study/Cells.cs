@@ -15,6 +15,9 @@ public static class Cells
     public static string Share(IReadOnlyList<RateInterval> seeds) => new RateInterval(
         seeds.Average(static s => s.Rate), seeds.Min(static s => s.Low), seeds.Max(static s => s.High)).ToString();
 
+    /// <summary>A number with its interval, and so many digits after the point.</summary>
+    public static string Number(RateInterval value, int digits) => $"{Number(value.Rate, digits)} ({Number(value.Low, digits)} to {Number(value.High, digits)})";
+
     /// <summary>A number with so many digits after the point.</summary>
     public static string Number(double value, int digits = 2) => value.ToString("F" + digits, System.Globalization.CultureInfo.InvariantCulture);
 

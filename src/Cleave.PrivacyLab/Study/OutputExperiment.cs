@@ -21,7 +21,6 @@ public sealed class OutputExperiment : IExperiment
     {
         int budget = Math.Min(bench.VocabularySize, settings.MaxPairs);
         var rows = new List<IReadOnlyList<string>>();
-        int seed = settings.Seeds[0];
         foreach (int depth in (int[])[2, 4])
         {
             settings.Say($"{Name}: {depth} tail layers");
@@ -29,32 +28,44 @@ public sealed class OutputExperiment : IExperiment
             using TrustedModel victim = bench.OpenVictim(cut);
             IReadOnlyList<Transcript> transcripts = await new Capturer(victim, settings.WithOutput).RunAsync(
                 CorpusSet.Balanced(bench.Evaluation, settings.Documents), null, cancellationToken);
-            LabelledPairs pairs = await CollectAsync(bench, settings, victim, seed, budget, cancellationToken);
             using TailReplay replay = bench.OpenTail(cut);
             using var logitLens = new TunedLens(bench.Product, bench.Source, null, new AdamOptions());
-            using var tunedLens = new TunedLens(
-                bench.Product, bench.Source, pairs, new AdamOptions { Epochs = 2, BatchSize = 128, LearningRate = 1e-3, Seed = seed });
-            (IReadOnlyList<int> widths, AdamOptions options) = LearnedInversionExperiment.Network(880, bench.VocabularySize, seed)!.Value;
-            var mlp = new MlpInversion(bench.Product, pairs.Take(880), widths, options, BoundarySide.Output);
-            (IAttack Attack, int Pairs, string Ceiling)[] attacks =
-            [
-                (replay, 0, "100.0 %"), (logitLens, 0, "100.0 %"), (tunedLens, pairs.Count, "100.0 %"),
-                (new RidgeInversion(bench.Product, bench.Embeddings, pairs, BoundarySide.Output), pairs.Count, "100.0 %"),
-                (mlp, 880, Cells.Share(RecoveryScore.Ceiling(transcripts, BoundarySide.Output, mlp.Covers))),
-            ];
-            foreach ((IAttack attack, int count, string ceiling) in attacks)
+            rows.Add(Row(depth, replay, 0, [RecoveryScore.Of(replay, transcripts)], "100.0 %"));
+            rows.Add(Row(depth, logitLens, 0, [RecoveryScore.Of(logitLens, transcripts)], "100.0 %"));
+            var scores = new List<(IAttack Attack, int Pairs, RecoveryScore Score, RateInterval? Ceiling)>();
+            foreach (int seed in settings.Seeds)
             {
-                RecoveryScore score = RecoveryScore.Of(attack, transcripts);
-                rows.Add([$"{depth}", $"{attack.Name} ({attack.Tier})", $"{count}", Cells.Share(score.Top1), Cells.Share(score.Top5), ceiling, $"{score.Rows}"]);
+                settings.Say($"{Name}: {depth} tail layers, seed {seed}");
+                LabelledPairs pairs = await CollectAsync(bench, settings, victim, seed, budget, cancellationToken);
+                using var tunedLens = new TunedLens(
+                    bench.Product, bench.Source, pairs, new AdamOptions { Epochs = 2, BatchSize = 128, LearningRate = 1e-3, Seed = seed });
+                (IReadOnlyList<int> widths, AdamOptions options) = LearnedInversionExperiment.Network(880, bench.VocabularySize, seed)!.Value;
+                var mlp = new MlpInversion(bench.Product, pairs.Take(880), widths, options, BoundarySide.Output);
+                var ridge = new RidgeInversion(bench.Product, bench.Embeddings, pairs, BoundarySide.Output);
+                scores.Add((tunedLens, pairs.Count, RecoveryScore.Of(tunedLens, transcripts), null));
+                scores.Add((ridge, pairs.Count, RecoveryScore.Of(ridge, transcripts), null));
+                scores.Add((mlp, 880, RecoveryScore.Of(mlp, transcripts), RecoveryScore.Ceiling(transcripts, BoundarySide.Output, mlp.Covers)));
+            }
+
+            foreach (IGrouping<string, (IAttack Attack, int Pairs, RecoveryScore Score, RateInterval? Ceiling)> attack in scores.GroupBy(static s => s.Attack.Name))
+            {
+                string ceiling = attack.First().Ceiling is null ? "100.0 %" : Cells.Share([.. attack.Select(static s => s.Ceiling!.Value)]);
+                rows.Add(Row(depth, attack.First().Attack, attack.First().Pairs, [.. attack.Select(static s => s.Score)], ceiling));
             }
         }
 
         return new StudyTable(
             Name, "The output side", ["local tail layers", "attack (tier)", "pairs", "top-1", "top-5", "ceiling", "rows"], rows,
             [
-                $"Rows are those after which a token was emitted, drafted ones included. Pairs: states leaving the worker for the attacker's own texts, each with the token the model emits there; seed {seed}.",
+                $"Rows are those after which a token was emitted, drafted ones included. Pairs: states leaving the worker for the attacker's own texts, each with the token the model emits there; {settings.Documents} documents; seeds {string.Join(", ", settings.Seeds)}, mean and interval over all of them.",
             ]);
     }
+
+    private static IReadOnlyList<string> Row(int depth, IAttack attack, int pairs, IReadOnlyList<RecoveryScore> scores, string ceiling) =>
+    [
+        $"{depth}", $"{attack.Name} ({attack.Tier})", $"{pairs}", Cells.Share([.. scores.Select(static s => s.Top1)]),
+        Cells.Share([.. scores.Select(static s => s.Top5)]), ceiling, $"{scores[0].Rows}",
+    ];
 
     /// <summary>Pairs of a state leaving the worker and the token emitted there, from the attacker's own texts.</summary>
     internal static async Task<LabelledPairs> CollectAsync(

@@ -23,7 +23,7 @@ public sealed class StrengtheningExperiment : IExperiment
     /// <inheritdoc />
     public async Task<StudyTable> RunAsync(LabBench bench, StudySettings settings, CancellationToken cancellationToken)
     {
-        IReadOnlyList<CorpusDocument> documents = CorpusSet.Balanced(bench.Evaluation, Math.Min(settings.Documents, 64));
+        IReadOnlyList<CorpusDocument> documents = CorpusSet.Balanced(bench.Evaluation, settings.Documents);
         int layers = bench.Source.Config.Layers;
         int tail = settings.Tail;
         Cut[] any = [.. Enumerable.Range(2, 7).Select(head => new Cut(head, tail))];
@@ -53,9 +53,9 @@ public sealed class StrengtheningExperiment : IExperiment
             int rowBytes = ActivationCodec.RowBytes(wire, bench.Source.Config.HiddenSize);
             rows.Add(
             [
-                name, Cells.Share(ClusterBootstrap.Rate([.. results.SelectMany(static r => r.WhiteBox)])), Cells.Share(ClusterBootstrap.Rate([.. results.SelectMany(static r => r.Anchors)])),
-                Cells.Share(ClusterBootstrap.Rate([.. results.SelectMany(static r => r.Ridge)])), Cells.Share(results.Average(static r => r.Utility.Agreement)),
-                Cells.Number(Math.Exp(results.Average(static r => Math.Log(r.Utility.Perplexity))), 2), $"{2 * rowBytes}",
+                name, Cells.Share(ClusterBootstrap.Rate([.. results.SelectMany(static r => r.WhiteBox)])), OverSeeds(settings, results, static r => r.Anchors),
+                OverSeeds(settings, results, static r => r.Ridge), Cells.Share(Utility.Of(results.Select(static r => r.Utility)).Agreement),
+                Cells.Number(Utility.Of(results.Select(static r => r.Utility)).Perplexity, 2), $"{2 * rowBytes}",
                 Cells.Share(cuts.Average(cut => (double)(cut.Head + cut.Tail) / layers)),
             ]);
         }
@@ -64,7 +64,7 @@ public sealed class StrengtheningExperiment : IExperiment
             Name, "More local layers, fewer bits, a random split point",
             ["measure", "all weights known", "anchors, 2 of each token", "ridge, 1|V| pairs", "token agreement", "perplexity", "bytes a row, both ways", "layers computed here"], rows,
             [
-                $"Prompt tokens named first; {documents.Count} documents, seed {settings.Seeds[0]}; attackers' pairs crossed the same cut and wire. Agreement and perplexity by teacher forcing against the uncut model in f32, 8 documents.",
+                $"Prompt tokens named first; {documents.Count} documents, seeds {string.Join(", ", settings.Seeds)} of the attackers' pairs, which crossed the same cut and wire. Agreement and perplexity by teacher forcing against the same model with f32, the same documents.",
                 "Random split point: each session has its own; the worker is told its layers, so the attacker trains one map for each split and uses the one that applies.",
             ]);
     }
@@ -77,21 +77,32 @@ public sealed class StrengtheningExperiment : IExperiment
         using TrustedModel victim = bench.OpenVictim(cut);
         IReadOnlyList<Transcript> transcripts = await new Capturer(victim, settings.PromptOnly with { Wire = wire }).RunAsync(documents, null, cancellationToken);
         var collector = new PairCollector(victim, wire);
-        LabelledPairs shuffled = collector.Collect(PairCollector.ShuffledVocabulary(vocabulary, 2, window, settings.Seeds[0]), 2 * vocabulary, window);
-        LabelledPairs text = collector.Collect(bench.AttackerWindows(settings.Seeds[0], window), Math.Min(vocabulary, settings.MaxPairs), window);
-        var anchors = new AnchorInversion(bench.Product, shuffled);
-        var ridge = new RidgeInversion(bench.Product, bench.Embeddings, text);
+        var anchored = new List<DocumentTally[]>();
+        var ridged = new List<DocumentTally[]>();
+        AnchorInversion? anchors = null;
+        foreach (int seed in settings.Seeds)
+        {
+            LabelledPairs shuffled = collector.Collect(PairCollector.ShuffledVocabulary(vocabulary, 2, window, seed), 2 * vocabulary, window);
+            LabelledPairs text = collector.Collect(bench.AttackerWindows(seed, window), Math.Min(vocabulary, settings.MaxPairs), window);
+            anchors = new AnchorInversion(bench.Product, shuffled);
+            anchored.Add(Tally(anchors, transcripts));
+            ridged.Add(Tally(new RidgeInversion(bench.Product, bench.Embeddings, text), transcripts));
+        }
+
         using CandidateHead head = bench.OpenHead(cut);
         using TailReplay tail = bench.OpenTail(cut);
-        var matching = new VocabularyMatching(head, anchors, tail, new MatchOptions { FirstToken = bench.Tokenizer.BosId });
-        int[][] texts = [.. documents.Take(8).Select(d => Capturer.Tokenize(victim, d, window))];
+        var matching = new VocabularyMatching(head, anchors!, tail, new MatchOptions { FirstToken = bench.Tokenizer.BosId });
+        int[][] texts = [.. documents.Select(d => Capturer.Tokenize(victim, d, window))];
         return new Result(
-            Tally(matching, transcripts), Tally(anchors, transcripts), Tally(ridge, transcripts),
+            Tally(matching, transcripts), anchored, ridged,
             await TeacherForcing.CompareAsync(victim, victim, texts, wire, null, cancellationToken));
     }
+
+    private static string OverSeeds(StudySettings settings, List<Result> results, Func<Result, List<DocumentTally[]>> tallies) => Cells.Share(
+        [.. Enumerable.Range(0, settings.Seeds.Count).Select(seed => ClusterBootstrap.Rate([.. results.SelectMany(r => tallies(r)[seed])]))]);
 
     private static DocumentTally[] Tally(IAttack attack, IReadOnlyList<Transcript> transcripts) =>
         RecoveryScore.Tally(attack.Recover([.. transcripts.Select(static t => t.View)]), transcripts, BoundarySide.Input, 1);
 
-    private sealed record Result(DocumentTally[] WhiteBox, DocumentTally[] Anchors, DocumentTally[] Ridge, Utility Utility);
+    private sealed record Result(DocumentTally[] WhiteBox, List<DocumentTally[]> Anchors, List<DocumentTally[]> Ridge, Utility Utility);
 }

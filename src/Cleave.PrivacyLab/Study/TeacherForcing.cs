@@ -3,6 +3,7 @@ using Cleave.Inference.Privacy;
 using Cleave.Inference.Sessions;
 using Cleave.PrivacyLab.Capture;
 using Cleave.PrivacyLab.Learning;
+using Cleave.PrivacyLab.Statistics;
 using Cleave.Protocol;
 
 namespace Cleave.PrivacyLab.Study;
@@ -49,19 +50,17 @@ public static class TeacherForcing
     public static async Task<Utility> CompareAsync(
         TrustedModel plain, TrustedModel defended, IReadOnlyList<int[]> texts, WireType wire, Func<EmbeddingNoise?>? noise, CancellationToken cancellationToken)
     {
-        double loss = 0;
-        long tokens = 0;
-        long agreed = 0;
+        var agreed = new List<DocumentTally>();
+        var losses = new List<double>();
         foreach (int[] text in texts)
         {
             ForcedRun before = await RunAsync(plain, text, WireType.F32, null, cancellationToken);
             ForcedRun after = await RunAsync(defended, text, wire, noise?.Invoke(), cancellationToken);
-            loss += after.Loss;
-            tokens += text.Length - 1;
-            agreed += Enumerable.Range(0, text.Length - 1).Count(i => before.Expected[i] == after.Expected[i]);
+            losses.Add(after.Loss);
+            agreed.Add(new DocumentTally(Enumerable.Range(0, text.Length - 1).Count(i => before.Expected[i] == after.Expected[i]), text.Length - 1));
         }
 
-        return new Utility((double)agreed / tokens, Math.Exp(loss / tokens));
+        return new Utility(agreed, losses);
     }
 }
 
@@ -70,8 +69,3 @@ public static class TeacherForcing
 /// <param name="Expected">Likeliest token after each row.</param>
 /// <param name="Loss">Nats over all tokens but the first.</param>
 public sealed record ForcedRun(WorkerView View, int[] Expected, double Loss);
-
-/// <summary>What is left of a model.</summary>
-/// <param name="Agreement">Share of positions whose likeliest token is still the same.</param>
-/// <param name="Perplexity">exp of the mean loss.</param>
-public readonly record struct Utility(double Agreement, double Perplexity);
