@@ -5,6 +5,7 @@ using Cleave.Inference.Decoding;
 using Cleave.Inference.Sampling;
 using Cleave.Inference.Sessions;
 using Cleave.Models;
+using Cleave.Tokenization.ChatTemplates;
 
 namespace Cleave.DecodingLab;
 
@@ -20,7 +21,7 @@ internal sealed record Recording(string Kind, string Sampling, int[] Prompt, int
 
     /// <summary>Records every prompt under every way of sampling.</summary>
     /// <param name="modelPath">The target.</param>
-    /// <param name="promptsPath">JSON lines with "kind" and "prompt".</param>
+    /// <param name="promptsPath">Prompts in the format of benchmarks/prompts/prompts.json.</param>
     /// <param name="outputPath">Where the recordings go, JSON lines.</param>
     /// <param name="tokens">Length of a continuation; end-of-turn tokens do not end it.</param>
     public static async Task RecordAsync(string modelPath, string promptsPath, string outputPath, int tokens)
@@ -28,10 +29,19 @@ internal sealed record Recording(string Kind, string Sampling, int[] Prompt, int
         IModelSource source = ModelSource.Open(modelPath);
         using TrustedModel model = TrustedModel.Load(source, TokenizerLoader.Load(source), new CpuDevice(), null, 4096);
         using StreamWriter writer = new(outputPath);
-        foreach (string line in File.ReadLines(promptsPath))
+        ChatTemplate template = ChatTemplate.Of(model.Tokenizer.Definition)!;
+        foreach (JsonElement prompt in JsonElement.Parse(await File.ReadAllTextAsync(promptsPath)).EnumerateArray())
         {
-            JsonElement prompt = JsonElement.Parse(line);
-            int[] ids = [model.Tokenizer.BosId!.Value, .. model.Tokenizer.Encode(prompt.GetProperty("prompt").GetString()!, true)];
+            string text = prompt.GetProperty("text").GetString()!;
+            int bos = model.Tokenizer.BosId!.Value;
+            int[] ids = prompt.TryGetProperty("chat", out JsonElement chat) && !chat.GetBoolean()
+                ? [bos, .. model.Tokenizer.Encode(text, false)]
+                : model.Tokenizer.EncodePrompt(template.Render(new ChatPrompt
+                {
+                    Messages = [new ChatMessage("user", text)],
+                    BosToken = model.Tokenizer.TokenText(bos),
+                    EosToken = model.Tokenizer.TokenText(model.Tokenizer.Definition.EosId!.Value),
+                }));
             foreach ((string name, SamplingOptions sampling) in Samplings)
             {
                 await using var generator = new TextGenerator(new SplitSession(model, model.CreateLocalMiddle(2048, 4096), 2048), new SuffixDrafter());

@@ -16,19 +16,21 @@ internal sealed class Replay : IDisposable
 {
     private readonly IModelSource _source;
     private readonly TrustedModel _model;
-    private readonly DraftModel _draft;
+    private readonly DraftModel? _draft;
     private readonly LayerStack _middle;
     private readonly KvPool _middlePool;
     private readonly ComputeGate _middleGate = new();
     private VirtualClock _clock = new();
     private double _workerMs;
 
+    /// <param name="modelPath">The target.</param>
+    /// <param name="draftPath">Its draft model, or "none".</param>
     public Replay(string modelPath, string draftPath)
     {
         _source = ModelSource.Open(modelPath);
         var tokenizer = TokenizerLoader.Load(_source);
         _model = TrustedModel.Load(_source, tokenizer, new MeteredDevice(new BlankDevice(), ms => _clock.Compute(ms)), Cut.Default, 8192);
-        _draft = DraftModel.Load(draftPath, tokenizer, new MeteredDevice(new CpuDevice(), ms => _clock.Compute(ms)));
+        _draft = draftPath == "none" ? null : DraftModel.Load(draftPath, tokenizer, new MeteredDevice(new CpuDevice(), ms => _clock.Compute(ms)));
         var worker = new MeteredDevice(new BlankDevice(), ms => _workerMs += ms);
         _middle = LayerStack.Load(worker, _source, _model.MiddleRange);
         _middlePool = _middle.CreatePool(8192);
@@ -69,7 +71,7 @@ internal sealed class Replay : IDisposable
     {
         _middlePool.Dispose();
         _middle.Dispose();
-        _draft.Dispose();
+        _draft?.Dispose();
         _model.Dispose();
     }
 }

@@ -11,7 +11,8 @@ internal sealed class ReplayMask(int[] tokens, int at = 0) : ITokenMask
         logits[tokens[Math.Min(at, tokens.Length - 1)]] = 0;
     }
 
-    public bool Allows(int token) => token == tokens[Math.Min(at, tokens.Length - 1)];
+    /// <summary>Everything: drafters may guess what they like, and only the choice is bound to the text.</summary>
+    public bool Allows(int token) => true;
 
     public ITokenMask Next(int token) => new ReplayMask(tokens, at + 1);
 }

@@ -24,7 +24,7 @@ public sealed class TextGenerator : IAsyncDisposable
         if (knownRttMs is { } rttMs)
         {
             RttMs = rttMs;
-            _costs = new StepCosts(rttMs);
+            _costs = FirstCosts(rttMs);
         }
     }
 
@@ -158,8 +158,11 @@ public sealed class TextGenerator : IAsyncDisposable
 
         Array.Sort(pings);
         RttMs = pings[2];
-        _costs = new StepCosts(RttMs);
+        _costs = FirstCosts(RttMs);
     }
+
+    /// <summary>Rows in float32 on the wire: the most a row may be, where the wire's type is the middle's own business.</summary>
+    private StepCosts FirstCosts(double rttMs) => new(rttMs, sizeof(float) * _session.Model.Config.HiddenSize);
 
     private static int CommonPrefix(ReadOnlySpan<int> prompt, IReadOnlyList<int> committed)
     {

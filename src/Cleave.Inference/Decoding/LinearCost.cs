@@ -12,12 +12,12 @@ public sealed class LinearCost
 
     /// <param name="baseMs">First guess without rows.</param>
     /// <param name="rowMs">First guess of one row.</param>
-    public LinearCost(double baseMs, double rowMs)
+    /// <param name="farRows">The guess counts like two observations of one row and two of so many: the fewer, the sooner <paramref name="rowMs"/> gives way.</param>
+    public LinearCost(double baseMs, double rowMs, int farRows = 33)
     {
-        // The guess counts like two small and two large observations.
         (BaseMs, RowMs) = (baseMs, rowMs);
         Learn(1, baseMs + rowMs, 2);
-        Learn(33, baseMs + (33 * rowMs), 2);
+        Learn(farRows, baseMs + (farRows * rowMs), 2);
     }
 
     /// <summary>Cost without rows.</summary>
@@ -32,11 +32,14 @@ public sealed class LinearCost
     /// <summary>Predicted cost.</summary>
     public double Of(double rows) => BaseMs + (rows * RowMs);
 
-    /// <summary>Learns from one measurement. A stall says nothing about rows: what one may teach is bounded.</summary>
+    /// <summary>
+    /// Learns from one measurement. A stall says nothing about rows, so what one may teach is bounded: a base three times as long as thought,
+    /// rows of an eighth of the base each (a prompt over a thin link says so at once).
+    /// </summary>
     public void Observe(double rows, double milliseconds)
     {
         Observations++;
-        Learn(rows, Math.Clamp(milliseconds, 0, (3 * Of(rows)) + 0.5), 1);
+        Learn(rows, Math.Clamp(milliseconds, 0, (3 * Of(rows)) + 0.5 + (rows * BaseMs / 8)), 1);
     }
 
     private void Learn(double rows, double milliseconds, double weight)

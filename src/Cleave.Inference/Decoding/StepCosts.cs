@@ -10,13 +10,19 @@ namespace Cleave.Inference.Decoding;
 public sealed class StepCosts
 {
     private const double Forgetting = 0.93;
+
+    /// <summary>Bandwidth taken for granted each way until rows have crossed the link, in Mbit/s.</summary>
+    private const double FirstMbit = 100;
+
     private double _tokens;
     private double _milliseconds;
 
     /// <param name="rttMs">Measured round trip of an empty frame.</param>
-    public StepCosts(double rttMs)
+    /// <param name="rowBytes">Bytes of a row on the wire, each way.</param>
+    public StepCosts(double rttMs, int rowBytes)
     {
-        Link = new LinearCost(rttMs, 0.1);
+        // What a row costs on the link is unknown before rows have crossed it; the first frames of a few rows tell.
+        Link = new LinearCost(rttMs, 2 * 8 * rowBytes / (1000 * FirstMbit), farRows: 9);
 
         // Before the first verdict: two tokens a step, counted like a few steps.
         _milliseconds = 4 * StepMs(8);

@@ -31,6 +31,7 @@ public sealed class TreeDecoder
     private readonly DraftTree _tree = new();
     private readonly TreeGrowth _growth;
     private readonly FrameTimeline _timeline;
+    private readonly SpeculationPurse _purse;
     private readonly TimeProvider _clock;
     private readonly List<int> _path = [];
     private readonly List<DecodedToken> _decoded = [];
@@ -70,6 +71,7 @@ public sealed class TreeDecoder
         session.Reduction = mask is null && observer is null ? sampler.Reduction(history, session.Model.Tail.VocabularySize) : null;
         _growth = new TreeGrowth(_tree, drafter, costs, _clock);
         _timeline = new FrameTimeline(costs);
+        _purse = new SpeculationPurse(costs);
     }
 
     /// <summary>Cost estimates in use.</summary>
@@ -102,6 +104,7 @@ public sealed class TreeDecoder
         _drafter.Begin(prompt.Span, _tree);
         _session.Timings.DraftMs += _clock.GetElapsedTime(started).TotalMilliseconds;
         int generated = 0;
+        int trips = 0;
         int limit = Math.Min(_options.MaxTokens, Math.Min(_session.MaxTokens, _session.Model.Config.ContextLength) - prompt.Length + 1);
         double draftedMs = 0;
         bool ended = false;
@@ -154,6 +157,8 @@ public sealed class TreeDecoder
             Steps.Add(new StepRecord(_rowsSent, _decoded.Count, milliseconds, draftMs, _stallDraftMs, _frames));
             (_rowsSent, _stallDraftMs, _frames) = (0, 0, 0);
             Costs.ObserveVerdict(_decoded.Count, milliseconds);
+            _purse.Settle(_decoded.Count, RoundTrips - trips, milliseconds);
+            trips = RoundTrips;
             foreach (DecodedToken token in _decoded)
             {
                 yield return token;
@@ -165,18 +170,27 @@ public sealed class TreeDecoder
     private async ValueTask StartRoundAsync(CancellationToken cancellationToken)
     {
         double threshold = _options.Threshold ?? Costs.Threshold;
-        int maxRows = RowsAllowed();
+        int maxRows = Math.Min(RowsAllowed(), RowsAffordable(1) + 1);
         int aim = _drafter.Pipelines && Costs.Link.BaseMs > Costs.Worker.Of(_options.FrameRows) ? Math.Min(maxRows, _options.FrameRows) : maxRows;
         double before = _growth.TotalMs;
-        while (_frame.Collect(_tree, threshold, maxRows) < aim && _growth.Step(threshold, threshold, _options.Threshold is null ? Costs.TokensPerMs : 0))
+        while (_frame.Collect(_tree, threshold, maxRows) < aim && MayStall(_growth.TotalMs - before)
+            && _growth.Step(threshold, threshold, _options.Threshold is null ? Costs.TokensPerMs : 0))
         {
         }
 
-        _stallDraftMs += _growth.TotalMs - before;
+        double draftMs = _growth.TotalMs - before;
+        _stallDraftMs += draftMs;
+        _purse.Pay(0, 1, draftMs);
         _frame.Collect(_tree, threshold, maxRows);
         RoundTrips++;
-        await SendAsync(cancellationToken);
+        await SendAsync(1, cancellationToken);
     }
+
+    /// <summary>Guessed rows that may be sent; unbounded where the threshold is fixed, or the drafter's shape.</summary>
+    private int RowsAffordable(double share) => _options.Threshold is null && !_drafter.ObservesRows ? _purse.Rows(share) : 4096;
+
+    /// <summary>True when a frame may wait for another call of the drafter, which has taken so long for it already.</summary>
+    private bool MayStall(double draftMs) => !_drafter.IsCostly || _options.Threshold is not null || _purse.Covers(draftMs + Costs.Draft.Of(8));
 
     /// <summary>Step 2: one piece of drafting, one frame ahead, or one reply.</summary>
     private async ValueTask UseWaitAsync(CancellationToken cancellationToken)
@@ -192,7 +206,7 @@ public sealed class TreeDecoder
                 int rows = _frame.Collect(_tree, floor, RowsAhead(now));
                 if (rows > 0 && (rows >= _options.FrameRows || !_growth.HasFrontier(floor)) && IsWorthAFrame(leftMs))
                 {
-                    await SendAsync(cancellationToken);
+                    await SendAsync(_options.AheadCost, cancellationToken);
                     return;
                 }
             }
@@ -237,7 +251,8 @@ public sealed class TreeDecoder
 
         double idleMs = _timeline.NextReplyAt + (0.5 * Costs.Link.BaseMs) - _timeline.DoneAt(now, 0);
         double rowMs = Math.Max(Costs.Worker.RowMs, 0.5 * Costs.Link.RowMs);
-        return Math.Clamp((int)(idleMs / Math.Max(rowMs, 1e-3)), 0, Math.Min(RowsAllowed(), 2 * _options.FrameRows));
+        int most = Math.Min(Math.Min(RowsAllowed(), 2 * _options.FrameRows), RowsAffordable(_options.AheadCost));
+        return Math.Clamp((int)(idleMs / Math.Max(rowMs, 1e-3)), 0, most);
     }
 
     private int RowsAllowed()
@@ -248,13 +263,18 @@ public sealed class TreeDecoder
         return Math.Min(rows, _session.MaxTokens - _session.CommittedTokens.Count - live);
     }
 
-    private async ValueTask SendAsync(CancellationToken cancellationToken)
+    /// <summary>Sends the frame, whose guesses cost <paramref name="share"/> of what rows cost that are waited for.</summary>
+    private async ValueTask SendAsync(double share, CancellationToken cancellationToken)
     {
         _frame.Name(_tree, _session.NextRowId, _session.LastCommittedId);
+        int guesses = 0;
         foreach (int node in _frame.Nodes)
         {
-            Proposed += _tree[node].Parent < 0 || _tree[node].WindowOnly ? 0 : 1;
+            guesses += _tree[node].Parent < 0 || _tree[node].WindowOnly ? 0 : 1;
         }
+
+        Proposed += guesses;
+        _purse.Pay(guesses, share, 0);
 
         int rows = _frame.Nodes.Length;
         _rowsSent += rows;
