@@ -32,7 +32,7 @@ public interface IMiddle : IAsyncDisposable
     /// <summary>The answer to the oldest unanswered step. Its memory is valid until the next call.</summary>
     ValueTask<MiddleReply> ReceiveAsync(CancellationToken cancellationToken);
 
-    /// <summary>Keeps the first <paramref name="length"/> committed rows after committing <paramref name="keep"/>. Nothing may be in flight.</summary>
+    /// <summary>Keeps the first <paramref name="length"/> committed rows after committing <paramref name="keep"/>. No step may be in flight; the next may follow at once.</summary>
     ValueTask TruncateAsync(ReadOnlyMemory<ulong> keep, int length, CancellationToken cancellationToken);
 
     /// <summary>Round-trip time of an empty frame, in milliseconds; 0 when nothing crosses a network. Nothing may be in flight.</summary>

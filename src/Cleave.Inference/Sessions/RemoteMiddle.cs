@@ -120,6 +120,7 @@ public sealed partial class RemoteMiddle : IMiddle
         };
 
         // Once begun, a frame is sent whole: cancelling halfway would leave the stream unusable.
+        await MakeRoomAsync(cancellationToken);
         await SendOrRecoverAsync(pending, cancellationToken);
     }
 
@@ -156,6 +157,7 @@ public sealed partial class RemoteMiddle : IMiddle
     /// <inheritdoc />
     public async ValueTask<MiddleReply> ReceiveAsync(CancellationToken cancellationToken)
     {
+        await ReceiveUnaskedAsync(cancellationToken);
         RowsFrame frame = await ReceiveRowsAsync(cancellationToken);
         Pending pending = _pending[0];
         double tripMs = Stopwatch.GetElapsedTime(pending.SentAt, _arrivedAt).TotalMilliseconds;
@@ -178,18 +180,19 @@ public sealed partial class RemoteMiddle : IMiddle
     }
 
     /// <inheritdoc />
+    /// <remarks>Not waited for: the worker takes frames in order, so the next step may follow at once, and its answer comes behind the one to this.</remarks>
     public async ValueTask TruncateAsync(ReadOnlyMemory<ulong> keep, int length, CancellationToken cancellationToken)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         if (!keep.IsEmpty)
         {
             // A keep rides on a step; one without rows carries it.
-            await SubmitAsync(keep, default, default, cancellationToken);
-            await ReceiveAsync(cancellationToken);
+            await MakeRoomAsync(cancellationToken);
+            await SendOrRecoverAsync(new Pending(++_seq, keep.ToArray(), [], [], TruncateTo: -1), cancellationToken);
         }
 
+        await MakeRoomAsync(cancellationToken);
         await SendOrRecoverAsync(new Pending(++_seq, [], [], [], length), cancellationToken);
-        await ReceiveRowsAsync(cancellationToken);
-        Answered(_pending[0]);
     }
 
     /// <inheritdoc />
@@ -197,6 +200,7 @@ public sealed partial class RemoteMiddle : IMiddle
     {
         while (true)
         {
+            await ReceiveUnaskedAsync(cancellationToken);
             try
             {
                 ulong nonce = (ulong)Stopwatch.GetTimestamp();
@@ -241,6 +245,25 @@ public sealed partial class RemoteMiddle : IMiddle
         await DropStreamAsync();
         _lifetime.Dispose();
     }
+
+    /// <summary>Answers to frames whose sender went on at once: they bring no rows, and stand before those of the steps that followed.</summary>
+    private async ValueTask ReceiveUnaskedAsync(CancellationToken cancellationToken)
+    {
+        while (_pending is [{ Rows.Length: 0 } first, ..])
+        {
+            RowsFrame frame = await ReceiveRowsAsync(cancellationToken);
+            if (!frame.RowIds.IsEmpty)
+            {
+                throw Broken($"the worker returned {frame.RowIds.Length} rows for frame {first.Seq}, which has none");
+            }
+
+            Answered(first);
+        }
+    }
+
+    /// <summary>Waits for such answers when the worker takes no more frames without.</summary>
+    private ValueTask MakeRoomAsync(CancellationToken cancellationToken) =>
+        _pending.Count >= MaxStepsInFlight ? ReceiveUnaskedAsync(cancellationToken) : ValueTask.CompletedTask;
 
     private async ValueTask<RowsFrame> ReceiveRowsAsync(CancellationToken cancellationToken)
     {
