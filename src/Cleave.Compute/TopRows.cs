@@ -45,6 +45,13 @@ public sealed class TopRows
     /// <summary>[rows, Asked.Length]: the numbers asked for.</summary>
     public float[] AskedValues { get; private set; } = [];
 
+    /// <summary>True when both ask the same of their rows, which may then be answered together.</summary>
+    public bool AsksTheSame(TopRows other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        return Count == other.Count && K == other.K && InverseTemperature == other.InverseTemperature && Asked.AsSpan().SequenceEqual(other.Asked);
+    }
+
     /// <summary>Makes room for the answers of <paramref name="rows"/> rows.</summary>
     public void Prepare(int rows)
     {

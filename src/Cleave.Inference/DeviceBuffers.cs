@@ -4,7 +4,7 @@ using Cleave.Compute;
 
 namespace Cleave.Inference;
 
-/// <summary>Activation buffers that grow to the largest step seen.</summary>
+/// <summary>Buffers that grow to the largest step seen.</summary>
 internal static class DeviceBuffers
 {
     public static void Ensure(IComputeDevice device, [NotNull] ref DeviceTensor? tensor, int rows, int columns)
@@ -13,6 +13,14 @@ internal static class DeviceBuffers
         {
             tensor?.Dispose();
             tensor = device.Allocate((int)BitOperations.RoundUpToPowerOf2((uint)rows), columns);
+        }
+    }
+
+    public static void Ensure<T>(ref T[] array, int length)
+    {
+        if (array.Length < length)
+        {
+            Array.Resize(ref array, Math.Max(length, 2 * array.Length));
         }
     }
 }

@@ -1,6 +1,7 @@
 using Cleave.Compute;
 using Cleave.Engine;
 using Cleave.Inference.Privacy;
+using Cleave.Inference.Sessions;
 using Cleave.Models;
 
 namespace Cleave.Inference;
@@ -15,6 +16,8 @@ public sealed class LocalHead : IDisposable
     private readonly AttentionPlan _plan = new();
     private readonly ModelConfig _config;
     private DeviceTensor? _hidden;
+    private int[] _tokens = [];
+    private float[] _staging = [];
 
     /// <param name="device">Where the head runs.</param>
     /// <param name="source">A model file with its embedding.</param>
@@ -48,28 +51,53 @@ public sealed class LocalHead : IDisposable
     {
         // 1. Append the rows to the cache.
         _pool.Reclaim();
-        Span<bool> dropped = stackalloc bool[rows.Length];
-        CacheOutcome outcome = cache.Append(rows, dropped);
-        if (!outcome.Succeeded || outcome.Dropped > 0)
-        {
-            throw InferenceException.For(outcome, cache, _config.ContextLength);
-        }
-
         _plan.Clear();
-        cache.AddToPlan(_plan, rows.Length);
+        if (Refusal(cache, rows) is { } refusal)
+        {
+            throw refusal;
+        }
 
         // 2. Embed, run the layers, copy out.
-        DeviceBuffers.Ensure(_device, ref _hidden, rows.Length, _config.HiddenSize);
-        _device.Gather(_embedding, tokens, _config.EmbeddingScale, _hidden);
-        if (noise is not null)
+        Forward(tokens, hidden, noise);
+    }
+
+    /// <summary>The same for rows of several sessions in one pass.</summary>
+    internal void Run(IReadOnlyList<HeadJob> jobs)
+    {
+        if (jobs is [var only])
         {
-            _device.Download(_hidden, rows.Length, hidden);
-            noise.Apply(_plan, tokens, hidden);
-            _device.Upload(hidden, _hidden, rows.Length);
+            Run(only.Cache, only.Rows.Span, only.Tokens.Span, only.Hidden.Span, only.Noise);
+            return;
         }
 
-        _layers.Forward(_hidden, _plan, _pool.Arena);
-        _device.Download(_hidden, rows.Length, hidden);
+        // 1. Append each session's rows to its cache.
+        _pool.Reclaim();
+        _plan.Clear();
+        int rows = 0;
+        foreach (HeadJob job in jobs)
+        {
+            job.Refusal = Refusal(job.Cache, job.Rows.Span);
+            if (job.Refusal is null)
+            {
+                DeviceBuffers.Ensure(ref _tokens, rows + job.RowCount);
+                job.Tokens.Span.CopyTo(_tokens.AsSpan(rows));
+                rows += job.RowCount;
+            }
+        }
+
+        // 2. Embed, run the layers, copy out to each.
+        int width = _config.HiddenSize;
+        DeviceBuffers.Ensure(ref _staging, rows * width);
+        Forward(_tokens.AsSpan(0, rows), _staging, noise: null);
+        int first = 0;
+        foreach (HeadJob job in jobs)
+        {
+            if (job.Refusal is null)
+            {
+                _staging.AsSpan(first * width, job.RowCount * width).CopyTo(job.Hidden.Span);
+                first += job.RowCount;
+            }
+        }
     }
 
     /// <inheritdoc />
@@ -79,5 +107,39 @@ public sealed class LocalHead : IDisposable
         _pool.Dispose();
         _layers.Dispose();
         _embedding.Dispose();
+    }
+
+    /// <summary>Appends rows to a cache and to the plan; says why not, when the cache refuses them.</summary>
+    private InferenceException? Refusal(KvCache cache, ReadOnlySpan<TreeRow> rows)
+    {
+        Span<bool> dropped = stackalloc bool[rows.Length];
+        CacheOutcome outcome = cache.Append(rows, dropped);
+        if (!outcome.Succeeded || outcome.Dropped > 0)
+        {
+            return InferenceException.For(outcome, cache, _config.ContextLength);
+        }
+
+        cache.AddToPlan(_plan, rows.Length);
+        return null;
+    }
+
+    private void Forward(ReadOnlySpan<int> tokens, Span<float> hidden, EmbeddingNoise? noise)
+    {
+        if (tokens.IsEmpty)
+        {
+            return;
+        }
+
+        DeviceBuffers.Ensure(_device, ref _hidden, tokens.Length, _config.HiddenSize);
+        _device.Gather(_embedding, tokens, _config.EmbeddingScale, _hidden);
+        if (noise is not null)
+        {
+            _device.Download(_hidden, tokens.Length, hidden);
+            noise.Apply(_plan, tokens, hidden);
+            _device.Upload(hidden, _hidden, tokens.Length);
+        }
+
+        _layers.Forward(_hidden, _plan, _pool.Arena);
+        _device.Download(_hidden, tokens.Length, hidden);
     }
 }

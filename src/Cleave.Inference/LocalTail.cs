@@ -1,5 +1,6 @@
 using Cleave.Compute;
 using Cleave.Engine;
+using Cleave.Inference.Sessions;
 using Cleave.Models;
 
 namespace Cleave.Inference;
@@ -17,6 +18,8 @@ public sealed class LocalTail : IDisposable
     private DeviceTensor? _hidden;
     private DeviceTensor? _last;
     private DeviceTensor? _logits;
+    private int[] _wanted = [];
+    private float[] _staging = [];
 
     /// <param name="device">Where the tail runs.</param>
     /// <param name="source">A model file with its final norm and LM head.</param>
@@ -52,26 +55,72 @@ public sealed class LocalTail : IDisposable
     /// <paramref name="wanted"/>, in that order.
     /// </summary>
     /// <exception cref="InferenceException">The cache refuses the rows.</exception>
-    public void Run(KvCache cache, ReadOnlySpan<TreeRow> rows, ReadOnlySpan<float> hidden, ReadOnlySpan<int> wanted, Span<float> logits)
+    public void Run(KvCache cache, ReadOnlyMemory<TreeRow> rows, ReadOnlyMemory<float> hidden, ReadOnlyMemory<int> wanted, Memory<float> logits)
     {
-        if (RunLayers(cache, rows, hidden, wanted))
+        var job = new TailJob { Clock = TimeProvider.System, Cache = cache, Rows = rows, Hidden = hidden, Wanted = wanted, Result = logits };
+        Run([job]);
+        if (job.Refusal is { } refusal)
         {
-            RunHead(wanted.Length);
-            _device.Download(_logits!, wanted.Length, logits);
+            throw refusal;
         }
     }
 
-    /// <summary>
-    /// The same, with the logits in short. normed: [wanted, hiddenSize], from which <see cref="LogitsOf"/> makes a whole row later on.
-    /// </summary>
-    /// <exception cref="InferenceException">The cache refuses the rows.</exception>
-    public void Run(KvCache cache, ReadOnlySpan<TreeRow> rows, ReadOnlySpan<float> hidden, ReadOnlySpan<int> wanted, TopRows tops, Span<float> normed)
+    /// <summary>The same for rows of several sessions in one pass.</summary>
+    internal void Run(IReadOnlyList<TailJob> jobs)
     {
-        if (RunLayers(cache, rows, hidden, wanted))
+        // 1. Append each session's rows to its cache.
+        _pool.Reclaim();
+        _plan.Clear();
+        int rows = 0;
+        int wanted = 0;
+        int width = _config.HiddenSize;
+        foreach (TailJob job in jobs)
         {
-            RunHead(wanted.Length);
-            _device.TopOf(_logits!, wanted.Length, tops);
-            _device.Download(_last!, wanted.Length, normed);
+            job.Refusal = Refusal(job);
+            if (job.Refusal is not null)
+            {
+                continue;
+            }
+
+            DeviceBuffers.Ensure(ref _wanted, wanted + job.Wanted.Length);
+            foreach (int row in job.Wanted.Span)
+            {
+                _wanted[wanted++] = rows + row;
+            }
+
+            DeviceBuffers.Ensure(ref _staging, (rows + job.RowCount) * width);
+            job.Hidden.Span[..(job.RowCount * width)].CopyTo(_staging.AsSpan(rows * width));
+            rows += job.RowCount;
+        }
+
+        if (rows == 0)
+        {
+            return;
+        }
+
+        // 2. The last layers, over every row.
+        DeviceBuffers.Ensure(_device, ref _hidden, rows, width);
+        _device.Upload(_staging.AsSpan(0, rows * width), _hidden, rows);
+        _layers.Forward(_hidden, _plan, _pool.Arena);
+        if (wanted == 0)
+        {
+            return;
+        }
+
+        // 3. Norm and LM head, over the rows whose logits are wanted.
+        DeviceBuffers.Ensure(_device, ref _last, wanted, width);
+        _device.CopyRows(_hidden, _wanted.AsSpan(0, wanted), _last);
+        _device.RmsNorm(_last, _finalNorm, _config.NormEpsilon, _last, wanted);
+        RunHead(wanted);
+
+        // 4. To each session its own.
+        int first = 0;
+        for (int i = 0; i < jobs.Count;)
+        {
+            int alike = Alike(jobs, i, out int count);
+            Answer(jobs, i, alike, first, count);
+            i += alike;
+            first += count;
         }
     }
 
@@ -84,38 +133,63 @@ public sealed class LocalTail : IDisposable
         _device.Download(_logits!, 1, logits);
     }
 
-    /// <summary>Where the tail runs.</summary>
-    public IComputeDevice Device => _device;
-
-    /// <summary>Steps 1 to 3: true when there are wanted rows, which are then in _last.</summary>
-    private bool RunLayers(KvCache cache, ReadOnlySpan<TreeRow> rows, ReadOnlySpan<float> hidden, ReadOnlySpan<int> wanted)
+    /// <summary>Appends a job's rows to its cache and to the plan; says why not, when the cache refuses them.</summary>
+    private InferenceException? Refusal(TailJob job)
     {
-        // 1. Append the rows to the cache.
-        _pool.Reclaim();
-        Span<bool> dropped = stackalloc bool[rows.Length];
-        CacheOutcome outcome = cache.Append(rows, dropped);
+        Span<bool> dropped = stackalloc bool[job.RowCount];
+        CacheOutcome outcome = job.Cache.Append(job.Rows.Span, dropped);
         if (!outcome.Succeeded || outcome.Dropped > 0)
         {
-            throw InferenceException.For(outcome, cache, _config.ContextLength);
+            return InferenceException.For(outcome, job.Cache, _config.ContextLength);
         }
 
-        _plan.Clear();
-        cache.AddToPlan(_plan, rows.Length);
+        job.Cache.AddToPlan(_plan, job.RowCount);
+        return null;
+    }
 
-        // 2. The last layers, over every row.
-        DeviceBuffers.Ensure(_device, ref _hidden, rows.Length, _config.HiddenSize);
-        _device.Upload(hidden, _hidden, rows.Length);
-        _layers.Forward(_hidden, _plan, _pool.Arena);
-        if (wanted.IsEmpty)
+    private static int WantedOf(TailJob job) => job.Refusal is null ? job.Wanted.Length : 0;
+
+    /// <summary>How many jobs from one on are answered alike, and how many rows they want in all.</summary>
+    private static int Alike(IReadOnlyList<TailJob> jobs, int start, out int wanted)
+    {
+        TopRows? asked = jobs[start].Asked;
+        wanted = WantedOf(jobs[start]);
+        int end = start + 1;
+        while (end < jobs.Count && asked is not null && jobs[end].Asked is { } other && asked.AsksTheSame(other))
         {
-            return false;
+            wanted += WantedOf(jobs[end++]);
         }
 
-        // 3. Norm, over the rows whose logits are wanted.
-        DeviceBuffers.Ensure(_device, ref _last, wanted.Length, _config.HiddenSize);
-        _device.CopyRows(_hidden, wanted, _last);
-        _device.RmsNorm(_last, _finalNorm, _config.NormEpsilon, _last, wanted.Length);
-        return true;
+        return end - start;
+    }
+
+    /// <summary>Copies out what jobs that are answered alike asked for: rows of _logits and _last from <paramref name="first"/> on.</summary>
+    private void Answer(IReadOnlyList<TailJob> jobs, int start, int alike, int first, int count)
+    {
+        if (count == 0)
+        {
+            return;
+        }
+
+        if (jobs[start].Asked is not { } tops)
+        {
+            _device.Download(_logits!.Rows(first, count), count, jobs[start].Result.Span);
+            return;
+        }
+
+        int width = _config.HiddenSize;
+        _device.TopOf(_logits!.Rows(first, count), count, tops);
+        _device.Download(_last!.Rows(first, count), count, _staging);
+        int at = 0;
+        for (int i = start; i < start + alike; i++)
+        {
+            TailJob job = jobs[i];
+            int own = WantedOf(job);
+            job.Tops = tops;
+            job.FirstTop = at;
+            _staging.AsSpan(at * width, own * width).CopyTo(job.Result.Span);
+            at += own;
+        }
     }
 
     /// <summary>_logits = LM head of the first rows of _last.</summary>

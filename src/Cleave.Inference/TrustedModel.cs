@@ -28,6 +28,8 @@ public sealed class TrustedModel : IDisposable
         MiddleRange = middleRange;
         _kvType = kvType;
         _workspace = workspace;
+        HeadPasses = new SharedPass<HeadJob>(Gate, head.Run);
+        TailPasses = new SharedPass<TailJob>(Gate, tail.Run);
     }
 
     /// <summary>The file.</summary>
@@ -53,6 +55,12 @@ public sealed class TrustedModel : IDisposable
 
     /// <summary>Serialises use of the device.</summary>
     public ComputeGate Gate { get; } = new();
+
+    /// <summary>The head, for all sessions of the process.</summary>
+    internal SharedPass<HeadJob> HeadPasses { get; }
+
+    /// <summary>The tail, likewise.</summary>
+    internal SharedPass<TailJob> TailPasses { get; }
 
     /// <summary>
     /// Loads head and tail. <paramref name="cut"/> null loads no layers at all into them: the unsplit case, whose whole stack is

@@ -193,14 +193,8 @@ public sealed class SplitSession : IAsyncDisposable
     public long RowsCompleted => _tail.RowsCompleted;
 
     /// <summary>Runs the tail over rows that have arrived (and their ancestors) in one pass.</summary>
-    public async ValueTask EvaluateAsync(ReadOnlyMemory<ulong> rowIds, CancellationToken cancellationToken)
-    {
-        using ComputeGate.Lease lease = await _model.Gate.EnterAsync(cancellationToken);
-        long started = Clock.GetTimestamp();
-        TopRows? tops = _model.Device.PrefersTopRows ? Reduction?.Ask(_live.Values.Select(static live => live.Token)) : null;
-        _tail.Evaluate(rowIds.Span, wantLogits: true, tops);
-        Timings.TailMs += Clock.GetElapsedTime(started).TotalMilliseconds;
-    }
+    public ValueTask EvaluateAsync(ReadOnlyMemory<ulong> rowIds, CancellationToken cancellationToken) =>
+        RunTailAsync(rowIds, wantLogits: true, _model.Device.PrefersTopRows ? Reduction?.Ask(_live.Values.Select(static live => live.Token)) : null, cancellationToken);
 
     /// <summary>The row in short, or null when it was evaluated whole.</summary>
     public LogitSummary? Summary(ulong rowId) => _tail.Summary(rowId);
@@ -284,14 +278,10 @@ public sealed class SplitSession : IAsyncDisposable
             _hidden = new float[floats];
         }
 
-        double headMs;
-        using (ComputeGate.Lease lease = await _model.Gate.EnterAsync(cancellationToken))
-        {
-            long started = Clock.GetTimestamp();
-            _model.Head.Run(_head, _rows.AsSpan(0, count), tokens.Span, _hidden.AsSpan(0, floats), _noise);
-            headMs = Clock.GetElapsedTime(started).TotalMilliseconds;
-            Timings.HeadMs += headMs;
-        }
+        var job = new HeadJob { Clock = Clock, Cache = _head, Rows = _rows.AsMemory(0, count), Tokens = tokens, Hidden = _hidden.AsMemory(0, floats), Noise = _noise };
+        await _model.HeadPasses.RunAsync(job, cancellationToken);
+        double headMs = job.ElapsedMs;
+        Timings.HeadMs += headMs;
 
         IsIntact = false;
         if (_keep.Length < _keepForMiddle.Count)
@@ -374,11 +364,29 @@ public sealed class SplitSession : IAsyncDisposable
         }
 
         ids.CopyTo(_prefillIds);
-        using ComputeGate.Lease lease = await _model.Gate.EnterAsync(cancellationToken);
-        long started = Clock.GetTimestamp();
-        _tail.Evaluate(_prefillIds.AsSpan(0, ids.Length), wantLogits: false);
+        await RunTailAsync(_prefillIds.AsMemory(0, ids.Length), wantLogits: false, tops: null, cancellationToken);
         _tail.Commit(_prefillIds.AsSpan(0, ids.Length));
-        Timings.TailMs += Clock.GetElapsedTime(started).TotalMilliseconds;
+    }
+
+    private async ValueTask RunTailAsync(ReadOnlyMemory<ulong> ids, bool wantLogits, TopRows? tops, CancellationToken cancellationToken)
+    {
+        if (_tail.Evaluate(ids.Span, wantLogits, tops, Clock) is not { } job)
+        {
+            return;
+        }
+
+        try
+        {
+            await _model.TailPasses.RunAsync(job, cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            _tail.Forgo();
+            throw;
+        }
+
+        _tail.Evaluated(job);
+        Timings.TailMs += job.ElapsedMs;
     }
 
     private ReadOnlySpan<ulong> LastIds(int count) =>

@@ -18,7 +18,7 @@ internal sealed class TailRows(LocalTail tail, KvCache cache, int hiddenSize) : 
     private TreeRow[] _treeRows = [];
     private int[] _wanted = [];
     private float[] _hidden = [];
-    private float[] _logits = [];
+    private float[] _results = [];
     private ulong[] _keep = [];
     private ulong _nextTailId = 1;
     private ulong _lastCommittedTailId;
@@ -52,10 +52,11 @@ internal sealed class TailRows(LocalTail tail, KvCache cache, int hiddenSize) : 
     }
 
     /// <summary>
-    /// Runs the tail over <paramref name="ids"/> and whatever ancestors of theirs it has not seen, in one pass, and keeps the
-    /// logits of <paramref name="ids"/> when <paramref name="wantLogits"/>: whole rows, or in short when <paramref name="tops"/> asks so.
+    /// Asks for the tail over <paramref name="ids"/> and whatever ancestors of theirs it has not seen, in one pass, and for the logits of
+    /// <paramref name="ids"/> when <paramref name="wantLogits"/>: whole rows, or in short when <paramref name="tops"/> asks so. Null when there
+    /// is nothing to run; else <see cref="Evaluated"/> or <see cref="Forgo"/> must follow.
     /// </summary>
-    public void Evaluate(ReadOnlySpan<ulong> ids, bool wantLogits, TopRows? tops = null)
+    public TailJob? Evaluate(ReadOnlySpan<ulong> ids, bool wantLogits, TopRows? tops, TimeProvider clock)
     {
         // 1. The rows to run, parents before children.
         _batch.Clear();
@@ -72,13 +73,13 @@ internal sealed class TailRows(LocalTail tail, KvCache cache, int hiddenSize) : 
 
         if (_batch.Count == 0)
         {
-            return;
+            return null;
         }
 
         // 2. Gather them.
-        Grow(ref _treeRows, _batch.Count);
-        Grow(ref _wanted, _batch.Count);
-        Grow(ref _hidden, _batch.Count * hiddenSize);
+        DeviceBuffers.Ensure(ref _treeRows, _batch.Count);
+        DeviceBuffers.Ensure(ref _wanted, _batch.Count);
+        DeviceBuffers.Ensure(ref _hidden, _batch.Count * hiddenSize);
         int wanted = 0;
         for (int i = 0; i < _batch.Count; i++)
         {
@@ -93,23 +94,48 @@ internal sealed class TailRows(LocalTail tail, KvCache cache, int hiddenSize) : 
             }
         }
 
-        // 3. Run.
-        if (tops is not null && wanted > 0)
+        int results = wanted * (tops is null ? tail.VocabularySize : hiddenSize);
+        DeviceBuffers.Ensure(ref _results, results);
+        return new TailJob
         {
-            RunInShort(wanted, tops);
-            return;
-        }
+            Clock = clock,
+            Cache = cache,
+            Rows = _treeRows.AsMemory(0, _batch.Count),
+            Hidden = _hidden.AsMemory(0, _batch.Count * hiddenSize),
+            Wanted = _wanted.AsMemory(0, wanted),
+            Asked = tops,
+            Result = _results.AsMemory(0, results),
+        };
+    }
 
-        Grow(ref _logits, wanted * tail.VocabularySize);
-        tail.Run(
-            cache, _treeRows.AsSpan(0, _batch.Count), _hidden.AsSpan(0, _batch.Count * hiddenSize), _wanted.AsSpan(0, wanted),
-            _logits.AsSpan(0, wanted * tail.VocabularySize));
-        for (int i = 0; i < wanted; i++)
+    /// <summary>Keeps what a pass gave.</summary>
+    public void Evaluated(TailJob job)
+    {
+        ReadOnlySpan<int> wanted = job.Wanted.Span;
+        ReadOnlySpan<float> results = job.Result.Span;
+        int width = job.Asked is null ? tail.VocabularySize : hiddenSize;
+        for (int i = 0; i < wanted.Length; i++)
         {
-            Row row = _batch[_wanted[i]];
-            row.Logits ??= new float[tail.VocabularySize];
-            _logits.AsSpan(i * tail.VocabularySize, tail.VocabularySize).CopyTo(row.Logits);
-            row.HasLogits = true;
+            Row row = _batch[wanted[i]];
+            float[] kept = job.Asked is null ? row.Logits ??= new float[width] : row.Normed ??= new float[width];
+            results.Slice(i * width, width).CopyTo(kept);
+            if (job.Asked is null)
+            {
+                row.HasLogits = true;
+            }
+            else
+            {
+                row.Summary = new LogitSummary(job.Tops!, job.FirstTop + i);
+            }
+        }
+    }
+
+    /// <summary>Takes back a job that was not run.</summary>
+    public void Forgo()
+    {
+        foreach (Row row in _batch)
+        {
+            row.TailId = 0;
         }
     }
 
@@ -151,7 +177,7 @@ internal sealed class TailRows(LocalTail tail, KvCache cache, int hiddenSize) : 
             return;
         }
 
-        Grow(ref _keep, ids.Length);
+        DeviceBuffers.Ensure(ref _keep, ids.Length);
         for (int i = 0; i < ids.Length; i++)
         {
             _keep[i] = _rows[ids[i]].TailId;
@@ -198,29 +224,6 @@ internal sealed class TailRows(LocalTail tail, KvCache cache, int hiddenSize) : 
                 _rows.Remove(id, out Row? row);
                 _spare.Push(row!);
             }
-        }
-    }
-
-    private void RunInShort(int wanted, TopRows tops)
-    {
-        Grow(ref _logits, wanted * hiddenSize);
-        tail.Run(
-            cache, _treeRows.AsSpan(0, _batch.Count), _hidden.AsSpan(0, _batch.Count * hiddenSize), _wanted.AsSpan(0, wanted), tops,
-            _logits.AsSpan(0, wanted * hiddenSize));
-        for (int i = 0; i < wanted; i++)
-        {
-            Row row = _batch[_wanted[i]];
-            row.Normed ??= new float[hiddenSize];
-            _logits.AsSpan(i * hiddenSize, hiddenSize).CopyTo(row.Normed);
-            row.Summary = new LogitSummary(tops, i);
-        }
-    }
-
-    private static void Grow<T>(ref T[] array, int length)
-    {
-        if (array.Length < length)
-        {
-            array = new T[Math.Max(length, 2 * array.Length)];
         }
     }
 
