@@ -55,14 +55,24 @@ public sealed class LocalTail : IDisposable
     /// <paramref name="wanted"/>, in that order.
     /// </summary>
     /// <exception cref="InferenceException">The cache refuses the rows.</exception>
-    public void Run(KvCache cache, ReadOnlyMemory<TreeRow> rows, ReadOnlyMemory<float> hidden, ReadOnlyMemory<int> wanted, Memory<float> logits)
+    public void Run(KvCache cache, ReadOnlySpan<TreeRow> rows, ReadOnlySpan<float> hidden, ReadOnlySpan<int> wanted, Span<float> logits)
     {
-        var job = new TailJob { Clock = TimeProvider.System, Cache = cache, Rows = rows, Hidden = hidden, Wanted = wanted, Result = logits };
+        var job = new TailJob
+        {
+            Clock = TimeProvider.System,
+            Cache = cache,
+            Rows = rows.ToArray(),
+            Hidden = hidden.ToArray(),
+            Wanted = wanted.ToArray(),
+            Result = new float[wanted.Length * VocabularySize],
+        };
         Run([job]);
         if (job.Refusal is { } refusal)
         {
             throw refusal;
         }
+
+        job.Result.Span.CopyTo(logits);
     }
 
     /// <summary>The same for rows of several sessions in one pass.</summary>

@@ -48,4 +48,14 @@ public sealed class BenchCommandTests
         Assert.Equal(6, compared.Length);
         Assert.All(compared, static row => Assert.Equal((20, 0), (row.GetProperty("prompts").GetInt32(), row.GetProperty("different").GetInt32())));
     }
+
+    [Fact]
+    public async Task SessionsAtOnceSayWhatEachSaysAlone()
+    {
+        CliResult result = (await Cli.RunAsync([.. s_small, "--suite", "sessions", "--sessions", "5", "--repeats", "1", "--decoders", "ngram"])).Expect(0);
+        JsonElement[] rows = [.. result.Json.GetProperty("sessions").EnumerateArray()];
+        Assert.Equal(["sequential", "ngram"], rows.Select(static row => row.GetProperty("decoder").GetString()));
+        Assert.All(rows, static row => Assert.Equal((5, 6, 0), (row.GetProperty("sessions").GetInt32(), row.GetProperty("tokensPerSession").GetInt32(), row.GetProperty("different").GetInt32())));
+        Assert.All(rows, static row => Assert.True(row.GetProperty("tokensPerSecond").GetDouble() > 0));
+    }
 }

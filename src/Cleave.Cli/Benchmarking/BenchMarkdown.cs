@@ -24,6 +24,7 @@ internal static class BenchMarkdown
         WriteLocalOnly(text, report);
         WriteLadder(text, report.Ladder);
         WriteIdentity(text, report.Identity);
+        WriteSessions(text, report.Sessions);
         return text.ToString();
     }
 
@@ -192,6 +193,20 @@ internal static class BenchMarkdown
         foreach (IdentityResult r in results)
         {
             Line(text, $"| {r.Decoder} | {r.Sampling} | {r.Link} | {r.Prompts} | {r.Tokens} | {r.Proposed} | {r.Accepted} | {r.TokensPerRoundTrip:F2} | {(r.Different == 0 ? "0" : $"**{r.Different}**")} |");
+        }
+    }
+
+    private static void WriteSessions(StringBuilder text, IReadOnlyList<SessionsResult> results)
+    {
+        if (results.Count == 0)
+        {
+            return;
+        }
+
+        Heading(text, "Sessions at once on one worker, loopback", "decoder", "sessions", "tokens each", "one at a time, tok/s", "together, tok/s", "times", "middle ms/trip", "answers that differ from alone");
+        foreach (SessionsResult r in results)
+        {
+            Line(text, $"| {r.Decoder} | {r.Sessions} | {r.TokensPerSession} | {r.AloneTokensPerSecond:F1} | {r.TokensPerSecond:F1} | {r.Times:F2} | {r.MiddleMs:F2} | {(r.Different == 0 ? "0" : $"**{r.Different}**")} |");
         }
     }
 

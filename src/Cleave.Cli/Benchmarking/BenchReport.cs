@@ -22,6 +22,9 @@ internal sealed record BenchReport
 
     /// <summary>The identity battery; empty unless that is the suite.</summary>
     public IReadOnlyList<IdentityResult> Identity { get; init; } = [];
+
+    /// <summary>Many sessions at once; empty unless that is the suite.</summary>
+    public IReadOnlyList<SessionsResult> Sessions { get; init; } = [];
 }
 
 /// <summary>Where a benchmark ran.</summary>

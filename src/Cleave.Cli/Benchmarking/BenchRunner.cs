@@ -32,6 +32,9 @@ internal sealed class BenchRunner
     /// <summary>The identity battery's results, if the suite has it.</summary>
     public IReadOnlyList<IdentityResult> Identity { get; private set; } = [];
 
+    /// <summary>Many sessions at once, if the suite has them.</summary>
+    public IReadOnlyList<SessionsResult> Sessions { get; private set; } = [];
+
     /// <summary>Speed of the unsplit model, if the suite asks for it.</summary>
     public double LocalOnlyTokensPerSecond { get; private set; }
 
@@ -72,12 +75,21 @@ internal sealed class BenchRunner
             LocalOnlyTokensPerSecond = (await MeasureAsync(host, cell, cancellationToken)).TokensPerSecond;
         }
 
+        if (_suite.SessionsOf.Count > 0)
+        {
+            Sessions = await new SessionsBattery(_settings, PromptsOf("all"), _suite, _say).RunAsync(cancellationToken);
+        }
+
         if (_suite.IdentityOf.Count > 0)
         {
             IReadOnlyList<BenchPrompt> prompts = [.. BenchSuite.Kinds.SelectMany(PromptsOf)];
             Identity = await new IdentityBattery(_settings, prompts, _suite, _say).RunAsync(cancellationToken);
+        }
+
+        if (Environment is null)
+        {
             await using SplitHost host = await SplitHost.StartAsync(_settings, _say, cancellationToken);
-            Environment ??= BenchEnvironment.Of(host, _settings);
+            Environment = BenchEnvironment.Of(host, _settings);
         }
 
         return runs;

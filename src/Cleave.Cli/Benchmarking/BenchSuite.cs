@@ -13,7 +13,7 @@ internal sealed record BenchSuite
     public static IReadOnlyList<string> Kinds { get; } = [.. PaperKinds, "repeat"];
 
     /// <summary>Suite names.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["quick", "speed", "ablation", "rtt", "bandwidth", "ladder", "all", "identity", "identity-quick"];
+    public static IReadOnlyList<string> Names { get; } = ["quick", "speed", "ablation", "rtt", "bandwidth", "ladder", "all", "identity", "identity-quick", "sessions"];
 
     /// <summary>Measurements, in order.</summary>
     public required IReadOnlyList<BenchCell> Cells { get; init; }
@@ -32,6 +32,15 @@ internal sealed record BenchSuite
 
     /// <summary>Decoders put to the identity test; empty unless that is the suite.</summary>
     public IReadOnlyList<string> IdentityOf { get; init; } = [];
+
+    /// <summary>Decoders run by many sessions at once; empty unless that is the suite.</summary>
+    public IReadOnlyList<string> SessionsOf { get; init; } = [];
+
+    /// <summary>How many of them.</summary>
+    public int Sessions { get; init; } = 16;
+
+    /// <summary>How tokens are chosen where there are no cells.</summary>
+    public SamplingOptions Sampling { get; init; } = new();
 
     /// <summary>True when the identity test goes on over a link that stalls and breaks.</summary>
     public bool BadLink { get; init; }
@@ -89,6 +98,7 @@ internal sealed record BenchSuite
             "ladder" => new BenchSuite { Cells = [.. Grid(with, ["all"], at80)], PromptsPerKind = 2, Tokens = 48, Ladder = true },
             "identity" => new BenchSuite { Cells = [], IdentityOf = every, PromptsPerKind = 10, Tokens = 32, BadLink = true },
             "identity-quick" => new BenchSuite { Cells = [], IdentityOf = every, PromptsPerKind = 5, Tokens = 8 },
+            "sessions" => new BenchSuite { Cells = [], SessionsOf = ["sequential", .. decoders ?? []], Sampling = sampling, PromptsPerKind = 4, Tokens = 64, Repeats = 3 },
             "all" => Join(Named("ablation", decoders, sampling, links), Named("rtt", decoders, sampling, links), Named("bandwidth", decoders, sampling, links)),
             _ => throw new CliException($"there is no suite '{name}'; the suites are {string.Join(", ", Names)}"),
         };

@@ -16,7 +16,7 @@ internal sealed class BenchCommand : TaughtCommand
     private readonly Option<string> _suite = new("--suite", "-s")
     {
         HelpName = "NAME",
-        Description = "quick (under 4 minutes), speed (against sequential, five runs), ablation (every decoder), rtt, bandwidth, ladder, all, identity (200 prompts x every decoder x three samplings, then a bad link), or identity-quick (100 prompts, no bad link)",
+        Description = "quick (under 4 minutes), speed (against sequential, five runs), ablation (every decoder), rtt, bandwidth, ladder, all, identity (200 prompts x every decoder x three samplings, then a bad link), identity-quick (100 prompts, no bad link), or sessions (many at once on one worker)",
         DefaultValueFactory = static _ => "quick",
     };
 
@@ -25,6 +25,7 @@ internal sealed class BenchCommand : TaughtCommand
     private readonly Option<int?> _tokens = new("--tokens", "-n") { HelpName = "N", Description = "Tokens per prompt (default: the suite's)" };
     private readonly Option<int?> _perKind = new("--per-kind") { HelpName = "N", Description = "Prompts of each kind (default: the suite's)" };
     private readonly Option<int?> _repeats = new("--repeats") { HelpName = "N", Description = "Times to measure everything; medians are reported (default: the suite's)" };
+    private readonly Option<int?> _sessions = new("--sessions") { HelpName = "N", Description = "Sessions at once in the suite of that name (default: 16)" };
     private readonly Option<string> _rtts = new("--rtt") { HelpName = "A,B", Description = "Round-trip times to emulate, in ms (default: the suite's)" };
     private readonly Option<string> _mbits = new("--mbit") { HelpName = "A,B", Description = "Bandwidths to emulate, in Mbit/s each way (default: 100, or the suite's)" };
     private readonly Option<DirectoryInfo> _out = new("--out", "-o") { HelpName = "DIR", Description = "Write bench.json, bench.csv, bench.md and plots (PNG, SVG) there" };
@@ -41,7 +42,7 @@ internal sealed class BenchCommand : TaughtCommand
     public BenchCommand()
         : base("bench", "Measure decoders over emulated links, every token checked against sequential decoding")
     {
-        foreach (Option option in (Option[])[_suite, _prompts, _decoders, _tokens, _perKind, _repeats, _rtts, _mbits, _out, _json, _model, _weights, _draft, _context, _wire])
+        foreach (Option option in (Option[])[_suite, _prompts, _decoders, _tokens, _perKind, _repeats, _sessions, _rtts, _mbits, _out, _json, _model, _weights, _draft, _context, _wire])
         {
             Options.Add(option);
         }
@@ -49,6 +50,13 @@ internal sealed class BenchCommand : TaughtCommand
         _cut = new CutArguments(this);
         _devices = new DeviceArguments(this);
         _sampling = new SamplingArguments(this);
+        _sessions.Validators.Add(result =>
+        {
+            if (result.Tokens.Count > 0 && result.GetValueOrDefault<int?>() is < 1)
+            {
+                result.AddError("--sessions is at least 1");
+            }
+        });
         _suite.AcceptOnlyFromAmong([.. BenchSuite.Names]);
         SetAction(RunAsync);
     }
@@ -61,6 +69,7 @@ internal sealed class BenchCommand : TaughtCommand
         ("cleave bench --suite speed --rtt 20,150", "medians of five runs over 50 prompts, at the round-trip times of your choice"),
         ("cleave bench --suite rtt --decoders auto --json", "throughput from 0 to 200 ms, and how well it is predicted"),
         ("cleave bench --suite identity", "tokens and logits of every decoder against sequential, and the same while the link stalls and breaks"),
+        ("cleave bench --suite sessions --sessions 16", "16 sessions at once on one worker against one at a time, every answer compared"),
         ("cleave bench --temperature 0.7 --seed 1", "the same, sampled"),
         ("cleave bench -m big.gguf --draft small.gguf --device cuda", "a model of your own on a GPU, with a small one that guesses ahead"),
     ];
@@ -73,6 +82,7 @@ internal sealed class BenchCommand : TaughtCommand
             Tokens = parsed.GetValue(_tokens) ?? suite.Tokens,
             PromptsPerKind = parsed.GetValue(_perKind) ?? suite.PromptsPerKind,
             Repeats = parsed.GetValue(_repeats) ?? suite.Repeats,
+            Sessions = parsed.GetValue(_sessions) ?? suite.Sessions,
         };
         IReadOnlyList<BenchPrompt> prompts = parsed.GetValue(_prompts) is { } file ? BenchPrompt.Read(file) : BenchPrompt.Bundled();
         var settings = new SplitSettings
@@ -99,6 +109,7 @@ internal sealed class BenchCommand : TaughtCommand
             Ladder = ladder,
             LocalOnlyTokensPerSecond = runner.LocalOnlyTokensPerSecond,
             Identity = runner.Identity,
+            Sessions = runner.Sessions,
         };
         status.Clear();
 
@@ -123,7 +134,7 @@ internal sealed class BenchCommand : TaughtCommand
             Console.Out.Write(BenchMarkdown.Write(report));
         }
 
-        return runs.All(static r => r.Identical) && runner.Identity.All(static r => r.Different == 0) ? ExitCode.Success : ExitCode.Mismatch;
+        return runs.All(static r => r.Identical) && runner.Identity.All(static r => r.Different == 0) && runner.Sessions.All(static r => r.Different == 0) ? ExitCode.Success : ExitCode.Mismatch;
     }
 
     /// <summary>Every round-trip time with every bandwidth; null when neither is given.</summary>

@@ -97,7 +97,9 @@ internal sealed class WorkerProcess : IAsyncDisposable
 
     private static ProcessStartInfo Locate()
     {
+        // A package whose programs share one runtime has no folder for the worker.
         string folder = Path.Combine(AppContext.BaseDirectory, "worker");
+        folder = Directory.Exists(folder) ? folder : AppContext.BaseDirectory;
         string program = Path.Combine(folder, OperatingSystem.IsWindows() ? "cleave-worker.exe" : "cleave-worker");
         string assembly = Path.Combine(folder, "cleave-worker.dll");
         if (!File.Exists(assembly) && !File.Exists(program))

@@ -23,6 +23,7 @@ internal sealed class ComputeLoop : IDisposable
     private readonly WorkerModel _model;
     private readonly SessionTable _table;
     private readonly FairQueue _queue = new();
+    private readonly Rendezvous _rendezvous;
     private readonly WorkerMetrics _metrics;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -46,6 +47,7 @@ internal sealed class ComputeLoop : IDisposable
     public ComputeLoop(WorkerModel model, SessionTable table, ServingLimits limits, ServingShape shape, WorkerMetrics metrics, TimeProvider time, ILogger logger)
     {
         _model = model;
+        _rendezvous = new Rendezvous(_queue, time);
         _table = table;
         _metrics = metrics;
         _time = time;
@@ -97,7 +99,12 @@ internal sealed class ComputeLoop : IDisposable
         while (!_stopping)
         {
             RunPosted();
-            if (!TryRunPass())
+            if (_carried is null && _rendezvous.Wait() is { Ticks: > 0 } soon)
+            {
+                // A wake-up is exact to a millisecond.
+                _wake.WaitOne((int)Math.Ceiling(soon.TotalMilliseconds));
+            }
+            else if (!TryRunPass())
             {
                 if (_queue.UntilOpen() is { } wait)
                 {
@@ -163,6 +170,11 @@ internal sealed class ComputeLoop : IDisposable
             }
         }
 
+        if (_rows > 0)
+        {
+            _rendezvous.PassDone(startedAt, _entries.Select(static entry => entry.Session));
+        }
+
         _metrics.PassDone(_rows, _entries.Count);
         return true;
     }
@@ -221,6 +233,7 @@ internal sealed class ComputeLoop : IDisposable
         }
 
         Charge(session);
+        Rendezvous.Took(session, frame);
         session.Taken = refusal is null ? frame.Seq : frame.Seq - 1;
         _entries.Add(new Entry(session, frame, refusal, reply, dropped, firstReturned, _returned.Count - firstReturned));
         return true;

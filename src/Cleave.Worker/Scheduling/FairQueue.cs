@@ -17,6 +17,33 @@ internal sealed class FairQueue
     /// <summary>Rows queued, over all sessions.</summary>
     public int QueuedRows { get; private set; }
 
+    /// <summary>Sessions with frames queued.</summary>
+    public int WaitingSessions
+    {
+        get
+        {
+            lock (_lock)
+            {
+                int count = 0;
+                foreach (TenantAccount account in _waiting)
+                {
+                    count += account.Waiting.Count;
+                }
+
+                return count;
+            }
+        }
+    }
+
+    /// <summary>True when a session has frames queued.</summary>
+    public bool HasQueued(WorkerSession session)
+    {
+        lock (_lock)
+        {
+            return session.Queued.Count > 0;
+        }
+    }
+
     public void Enqueue(WorkerSession session, PendingFrame frame)
     {
         lock (_lock)

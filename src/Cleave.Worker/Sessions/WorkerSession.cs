@@ -77,6 +77,12 @@ internal sealed class WorkerSession
     /// <summary>Seq of the last frame the compute loop took; owned by it.</summary>
     public ulong Taken { get; set; }
 
+    /// <summary>When its last step was answered; owned by the compute loop.</summary>
+    public long AnsweredAt { get; set; }
+
+    /// <summary>From that answer to its next frame, the last time it waited for one; owned by the compute loop.</summary>
+    public long Turnaround { get; set; }
+
     /// <summary>Seq of the step whose keep was applied though the step itself was refused; owned by the compute loop.</summary>
     public ulong KeptForSeq { get; set; }
 
