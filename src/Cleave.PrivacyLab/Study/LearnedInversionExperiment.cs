@@ -42,7 +42,7 @@ public sealed class LearnedInversionExperiment : IExperiment
                     settings.Say($"{Name}: {depth} local layers, {budget} pairs, seed {seed}");
                     LabelledPairs pairs = collector.Collect(bench.AttackerWindows(seed, settings.PromptTokens), budget, settings.PromptTokens);
                     ridge.Add(RecoveryScore.Of(new RidgeInversion(bench.Product, bench.Embeddings, pairs), transcripts));
-                    if (TrainsNetwork(budget, vocabulary, depth) && (budget <= Samples || seed == settings.Seeds[0]) && Network(budget, vocabulary, seed) is { } network)
+                    if (settings.Networks && TrainsNetwork(budget, vocabulary, depth) && (budget <= Samples || seed == settings.Seeds[0]) && Network(budget, vocabulary, seed) is { } network)
                     {
                         var attack = new MlpInversion(bench.Product, pairs, network.Widths, network.Options);
                         mlp.Add(RecoveryScore.Of(attack, transcripts));

@@ -18,7 +18,7 @@ public sealed class StrengtheningExperiment : IExperiment
     public string Name => "strengthening";
 
     /// <inheritdoc />
-    public string Description => "more local layers, 8- and 16-bit wire, random split point: adaptive attacks, agreement, perplexity, bytes";
+    public string Description => "more local layers, 8-bit wire, random split point: adaptive attacks, agreement, perplexity, bytes";
 
     /// <inheritdoc />
     public async Task<StudyTable> RunAsync(LabBench bench, StudySettings settings, CancellationToken cancellationToken)
@@ -26,40 +26,32 @@ public sealed class StrengtheningExperiment : IExperiment
         IReadOnlyList<CorpusDocument> documents = CorpusSet.Balanced(bench.Evaluation, settings.Documents);
         int layers = bench.Source.Config.Layers;
         int tail = settings.Tail;
-        Cut[] any = [.. Enumerable.Range(2, 7).Select(head => new Cut(head, tail))];
-        (string Name, Cut[] Cuts, WireType Wire)[] measures =
-        [
-            ($"head 2, tail {tail}, f32", [new Cut(2, tail)], WireType.F32),
-            ($"head 4, tail {tail}", [new Cut(4, tail)], WireType.F32),
-            ($"head 6, tail {tail}", [new Cut(6, tail)], WireType.F32),
-            ($"head 8, tail {tail}", [new Cut(8, tail)], WireType.F32),
-            ("head 2, tail 6", [new Cut(2, 6)], WireType.F32),
-            ("f16 wire", [new Cut(2, tail)], WireType.F16),
-            ("q8 wire", [new Cut(2, tail)], WireType.Q8),
-            ("random split point, 2 to 8, for each session", any, WireType.F32),
-        ];
         var rows = new List<IReadOnlyList<string>>();
-        foreach ((string name, Cut[] cuts, WireType wire) in measures)
-        {
-            settings.Say($"{Name}: {name}");
-            var results = new List<Result>();
-            for (int i = 0; i < cuts.Length; i++)
-            {
-                // A worker is told which layers to run: whoever attacks a random split knows the one he got.
-                CorpusDocument[] own = [.. documents.Where((_, at) => at % cuts.Length == i)];
-                results.Add(await AttackAsync(bench, settings, cuts[i], wire, own, cancellationToken));
-            }
+        void Add(string name, WireType wire, Result result, double local) => rows.Add(
+        [
+            name, Cells.Share(ClusterBootstrap.Rate(result.WhiteBox)), OverSeeds(result.Anchors), OverSeeds(result.Ridge), Cells.Share(result.Utility.Agreement),
+            Cells.Number(result.Utility.Perplexity, 2), $"{2 * ActivationCodec.RowBytes(wire, bench.Source.Config.HiddenSize)}", Cells.Share(local),
+        ]);
 
-            int rowBytes = ActivationCodec.RowBytes(wire, bench.Source.Config.HiddenSize);
-            rows.Add(
-            [
-                name, Cells.Share(ClusterBootstrap.Rate([.. results.SelectMany(static r => r.WhiteBox)])), OverSeeds(settings, results, static r => r.Anchors),
-                OverSeeds(settings, results, static r => r.Ridge), Cells.Share(Utility.Of(results.Select(static r => r.Utility)).Agreement),
-                Cells.Number(Utility.Of(results.Select(static r => r.Utility)).Perplexity, 2), $"{2 * rowBytes}",
-                Cells.Share(cuts.Average(cut => (double)(cut.Head + cut.Tail) / layers)),
-            ]);
+        var byDepth = new List<Result>();
+        foreach (int depth in settings.Depths)
+        {
+            settings.Say($"{Name}: head {depth}");
+            byDepth.Add(await AttackAsync(bench, settings, new Cut(depth, tail), WireType.F32, documents, cancellationToken));
+            Add($"head {depth}, tail {tail}, f32", WireType.F32, byDepth[^1], (double)(depth + tail) / layers);
         }
 
+        // A worker is told which layers to run: whoever attacks a random split knows the one he got, and uses the attack for that one.
+        var draw = new Random(settings.Seeds[0]);
+        Result[] drawn = [.. documents.Select(_ => byDepth[draw.Next(byDepth.Count)])];
+        T[] Drawn<T>(Func<Result, IReadOnlyList<T>> of) => [.. drawn.Select((result, i) => of(result)[i])];
+        var random = new Result(
+            Drawn(static r => r.WhiteBox), [.. settings.Seeds.Select((_, seed) => Drawn(r => r.Anchors[seed]))], [.. settings.Seeds.Select((_, seed) => Drawn(r => r.Ridge[seed]))],
+            new Utility(Drawn(static r => r.Utility.Agreed), Drawn(static r => r.Utility.Losses)));
+        Add($"random split point for each session ({string.Join(", ", settings.Depths)})", WireType.F32, random, (settings.Depths.Average() + tail) / layers);
+
+        settings.Say($"{Name}: q8 wire");
+        Add("head 2, q8 wire", WireType.Q8, await AttackAsync(bench, settings, new Cut(2, tail), WireType.Q8, documents, cancellationToken), (2.0 + tail) / layers);
         return new StudyTable(
             Name, "More local layers, fewer bits, a random split point",
             ["measure", "all weights known", "anchors, 2 of each token", "ridge, 1|V| pairs", "token agreement", "perplexity", "bytes a row, both ways", "layers computed here"], rows,
@@ -98,8 +90,7 @@ public sealed class StrengtheningExperiment : IExperiment
             await TeacherForcing.CompareAsync(victim, victim, texts, wire, null, cancellationToken));
     }
 
-    private static string OverSeeds(StudySettings settings, List<Result> results, Func<Result, List<DocumentTally[]>> tallies) => Cells.Share(
-        [.. Enumerable.Range(0, settings.Seeds.Count).Select(seed => ClusterBootstrap.Rate([.. results.SelectMany(r => tallies(r)[seed])]))]);
+    private static string OverSeeds(List<DocumentTally[]> seeds) => Cells.Share([.. seeds.Select(static tallies => ClusterBootstrap.Rate(tallies))]);
 
     private static DocumentTally[] Tally(IAttack attack, IReadOnlyList<Transcript> transcripts) =>
         RecoveryScore.Tally(attack.Recover([.. transcripts.Select(static t => t.View)]), transcripts, BoundarySide.Input, 1);

@@ -30,6 +30,9 @@ public sealed record StudySettings
     /// <summary>Most pairs a learned attack may use; the study's budgets above it are left out.</summary>
     public int MaxPairs { get; init; } = 200_000;
 
+    /// <summary>True to train networks too; false leaves the learned table to ridge and anchors, which have closed forms.</summary>
+    public bool Networks { get; init; } = true;
+
     /// <summary>Told what is being done.</summary>
     public Action<string> Say { get; init; } = static _ => { };
 
