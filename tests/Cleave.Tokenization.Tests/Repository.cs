@@ -20,9 +20,12 @@ internal static class Repository
     public static string Fixture(params string[] parts) => Path.Combine([AppContext.BaseDirectory, "fixtures", .. parts]);
 
     /// <summary>Texts with the ids the reference implementation gives them by the bundled vocabulary.</summary>
-    public static JsonDocument DemoCases()
+    public static JsonDocument DemoCases() => Cases("tokenizers", "demo.cases.json.gz");
+
+    /// <summary>A packed JSON fixture.</summary>
+    public static JsonDocument Cases(params string[] parts)
     {
-        using FileStream packed = File.OpenRead(Fixture("tokenizers", "demo.cases.json.gz"));
+        using FileStream packed = File.OpenRead(Fixture(parts));
         using GZipStream unpacked = new(packed, CompressionMode.Decompress);
         return JsonDocument.Parse(unpacked);
     }

@@ -47,7 +47,8 @@ public sealed class ReferenceTemplateTests
     public void EveryJinjaCaseRendersAsJinja()
     {
         // Rendered by Jinja2 itself in the environment Hugging Face's transformers sets up.
-        JsonElement file = JsonDocument.Parse(File.ReadAllBytes(Repository.Fixture("jinja.cases.json"))).RootElement;
+        using JsonDocument packed = Repository.Cases("jinja.cases.json.gz");
+        JsonElement file = packed.RootElement;
         JsonElement variables = file.GetProperty("variables");
         JsonElement[] cases = [.. file.GetProperty("cases").EnumerateArray()];
         Assert.True(cases.Length > 250);
