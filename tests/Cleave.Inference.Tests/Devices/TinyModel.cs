@@ -1,3 +1,4 @@
+using Cleave.Inference.Tests.Verification;
 using Cleave.Models;
 using Cleave.Tokenization;
 
@@ -6,7 +7,7 @@ namespace Cleave.Inference.Tests.Devices;
 /// <summary>A checkpoint of six small layers, and a tokenizer for its 320 ids: small enough for a GPU's kernels without a GPU.</summary>
 internal static class TinyModel
 {
-    public static string Path { get; } = System.IO.Path.Combine(AppContext.BaseDirectory, "fixtures", "models", "llama");
+    public static string Path { get; } = PackedModels.Folder("llama");
 
     /// <summary>Its ids are all that matters: every one of them has a text of its own.</summary>
     public static Tokenizer Tokenizer { get; } = Tokenizer.Create(new TokenizerDefinition

@@ -13,7 +13,7 @@ internal sealed class Checkpoint
 
     public JsonObject Config { get; }
 
-    public static string Fixture(string name) => Path.Combine(AppContext.BaseDirectory, "fixtures", "models", name);
+    public static string Fixture(string name) => PackedModels.Folder(name);
 
     public static Checkpoint Read(string name)
     {
