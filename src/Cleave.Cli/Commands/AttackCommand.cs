@@ -22,7 +22,8 @@ internal sealed class AttackCommand : TaughtCommand
 
     private readonly Argument<string[]> _experiments = new("EXPERIMENT")
     {
-        Description = "Which: " + string.Join("; ", Experiments.Select(static e => $"{e.Name} ({e.Description})")) + ". All when none is named",
+        HelpName = "EXPERIMENT",
+        Description = "Which; all when none is named\n" + string.Join("\n", Experiments.Select(static e => $"{e.Name}: {e.Description}")),
         Arity = ArgumentArity.ZeroOrMore,
     };
 
