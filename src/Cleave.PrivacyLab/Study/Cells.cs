@@ -12,8 +12,10 @@ public static class Cells
     public static string Share(double rate) => FormattableString.Invariant($"{100 * rate:F1} %");
 
     /// <summary>Mean over seeds; the interval spans those of all seeds.</summary>
-    public static string Share(IReadOnlyList<RateInterval> seeds) => new RateInterval(
-        seeds.Average(static s => s.Rate), seeds.Min(static s => s.Low), seeds.Max(static s => s.High)).ToString();
+    public static string Share(IReadOnlyList<RateInterval> seeds) => Span(seeds).ToString();
+
+    /// <summary>Mean over seeds; the interval spans those of all seeds.</summary>
+    public static RateInterval Span(IReadOnlyList<RateInterval> seeds) => new(seeds.Average(static s => s.Rate), seeds.Min(static s => s.Low), seeds.Max(static s => s.High));
 
     /// <summary>A number with its interval, and so many digits after the point.</summary>
     public static string Number(RateInterval value, int digits) => $"{Number(value.Rate, digits)} ({Number(value.Low, digits)} to {Number(value.High, digits)})";

@@ -14,6 +14,7 @@ public static class ExperimentCatalog
         new PrivateEndsExperiment(),
         new StrengtheningExperiment(),
         new NoiseExperiment(),
+        new UtilityExperiment(),
         new MaliciousWorkerExperiment(),
         new TreeShapeExperiment(),
         new AuditExperiment(),

@@ -50,14 +50,32 @@ public static class TeacherForcing
     public static async Task<Utility> CompareAsync(
         TrustedModel plain, TrustedModel defended, IReadOnlyList<int[]> texts, WireType wire, Func<EmbeddingNoise?>? noise, CancellationToken cancellationToken)
     {
-        var agreed = new List<DocumentTally>();
-        var losses = new List<double>();
+        return await CompareAsync(await RunAsync(plain, texts, cancellationToken), defended, texts, wire, noise, cancellationToken);
+    }
+
+    /// <summary>The undefended runs of several texts, to compare others with.</summary>
+    public static async Task<IReadOnlyList<ForcedRun>> RunAsync(TrustedModel plain, IReadOnlyList<int[]> texts, CancellationToken cancellationToken)
+    {
+        var runs = new List<ForcedRun>();
         foreach (int[] text in texts)
         {
-            ForcedRun before = await RunAsync(plain, text, WireType.F32, null, cancellationToken);
+            runs.Add(await RunAsync(plain, text, WireType.F32, null, cancellationToken));
+        }
+
+        return runs;
+    }
+
+    /// <summary>The same, where the undefended runs are there already.</summary>
+    public static async Task<Utility> CompareAsync(
+        IReadOnlyList<ForcedRun> before, TrustedModel defended, IReadOnlyList<int[]> texts, WireType wire, Func<EmbeddingNoise?>? noise, CancellationToken cancellationToken)
+    {
+        var agreed = new List<DocumentTally>();
+        var losses = new List<double>();
+        foreach ((int[] text, ForcedRun plain) in texts.Zip(before))
+        {
             ForcedRun after = await RunAsync(defended, text, wire, noise?.Invoke(), cancellationToken);
             losses.Add(after.Loss);
-            agreed.Add(new DocumentTally(Enumerable.Range(0, text.Length - 1).Count(i => before.Expected[i] == after.Expected[i]), text.Length - 1));
+            agreed.Add(new DocumentTally(Enumerable.Range(0, text.Length - 1).Count(i => plain.Expected[i] == after.Expected[i]), text.Length - 1));
         }
 
         return new Utility(agreed, losses);
