@@ -93,6 +93,17 @@ public sealed class PrivacyCommandTests
         }
     }
 
+    [Theory]
+    [InlineData("2,x", "'x'")]
+    [InlineData("2,40", "40")]
+    public async Task AttackSaysWhichDepthCannotBe(string depths, string named)
+    {
+        CliResult result = await Cli.RunAsync("attack", "paper", "--depths", depths);
+        Assert.NotEqual(0, result.ExitCode);
+        Assert.Contains("--depths", result.Error, StringComparison.Ordinal);
+        Assert.Contains(named, result.Error, StringComparison.Ordinal);
+    }
+
     private static async Task<(TrafficTrace Short, TrafficTrace Long)> TwoSessionsAsync(WanOptions link, FrameShape? shape)
     {
         CancellationToken cancellationToken = TestContext.Current.CancellationToken;

@@ -5,6 +5,7 @@ using System.Text.Json;
 using Cleave.Cli.Arguments;
 using Cleave.Cli.Privacy;
 using Cleave.Cli.Terminal;
+using Cleave.Inference;
 using Cleave.PrivacyLab.Corpus;
 using Cleave.PrivacyLab.Report;
 using Cleave.PrivacyLab.Study;
@@ -82,6 +83,14 @@ internal sealed class AttackCommand : TaughtCommand
                 status.Say(what);
             },
         };
+        string? Problem(int depth) => new Cut(depth, settings.Tail).Validate(bench.Source.Config.Layers);
+        if (parsed.GetValue(_depths)?.Select(Problem).FirstOrDefault(static problem => problem is not null) is { } problem)
+        {
+            throw new CliException($"--depths: {problem}");
+        }
+
+        // A model may have fewer layers than the study's depths need.
+        settings = settings with { Depths = [.. settings.Depths.Where(depth => Problem(depth) is null)] };
         var tables = new List<StudyTable>();
         foreach (string name in names)
         {
