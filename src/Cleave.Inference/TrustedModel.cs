@@ -94,11 +94,15 @@ public sealed class TrustedModel : IDisposable
     }
 
     /// <summary>Middle layers on this machine (unsplit inference); loaded at the first call, shared by later ones.</summary>
-    public IMiddle CreateLocalMiddle(int maxTokens, int kvTokens, IProgress<LoadProgress>? progress = null)
+    /// <param name="maxTokens">Most rows the session may hold.</param>
+    /// <param name="kvTokens">Cache rows of all such sessions together; the first call decides.</param>
+    /// <param name="progress">Layers loaded.</param>
+    /// <param name="cuts">Where a chain's workers meet whose results these are to be compared with; null for one worker.</param>
+    public IMiddle CreateLocalMiddle(int maxTokens, int kvTokens, IProgress<LoadProgress>? progress = null, WireCuts? cuts = null)
     {
         _middle ??= LayerStack.Load(_device, Source, MiddleRange, progress, _workspace);
         _middlePool ??= _middle.CreatePool(kvTokens, _kvType);
-        return new LocalMiddle(_middle, _middlePool, maxTokens, Gate);
+        return new LocalMiddle(_middle, _middlePool, maxTokens, Gate, cuts);
     }
 
     /// <inheritdoc />

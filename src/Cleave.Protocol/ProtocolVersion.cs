@@ -10,7 +10,10 @@ public static class ProtocolVersion
     public const ushort Lowest = 1;
 
     /// <summary>Highest version spoken.</summary>
-    public const ushort Highest = 1;
+    public const ushort Highest = 2;
+
+    /// <summary>First version whose workers may pass rows on to the next worker of a chain.</summary>
+    public const ushort Hops = 2;
 
     /// <summary>The version in force between this build and a peer whose highest is <paramref name="peerHighest"/>.</summary>
     /// <returns>False when the peer is too old; the error names both ranges.</returns>

@@ -57,6 +57,12 @@ public enum WireErrorCode : ushort
     /// <summary>The worker failed; nothing the client did.</summary>
     Internal = 17,
 
+    /// <summary>The worker does not pass rows on to that worker: its operator has not allowed it, or it cannot be reached from there.</summary>
+    NotForwarded = 18,
+
+    /// <summary>A later worker of the chain was lost, and the session with it.</summary>
+    NextLost = 19,
+
     /// <summary>Could not connect.</summary>
     Unreachable = 0x8001,
 

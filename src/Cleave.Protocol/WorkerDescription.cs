@@ -19,6 +19,9 @@ public sealed record WorkerDescription
     public required WorkerLimits Limits { get; init; }
     public required WorkerLoad Load { get; init; }
 
+    /// <summary>True when it may pass rows on to other workers, to some at least.</summary>
+    public bool Forwards { get; init; }
+
     /// <summary>Remarks for the user, such as "this worker's file contains the embedding".</summary>
     public IReadOnlyList<string> Notices { get; init; } = [];
 }

@@ -64,6 +64,15 @@ public sealed class ServingLimits
     [Range(1, 1_000_000)]
     public int MaxConnections { get; set; } = 1024;
 
+    /// <summary>Time for the next worker of a chain to be connected to and to let us attach.</summary>
+    public TimeSpan NextTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a next worker that was lost, or has no room, is sought before the session ends; one that nothing listens for any more is not.</summary>
+    public TimeSpan NextRecovery { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>A next worker silent for this long on an unanswered frame is taken for lost.</summary>
+    public TimeSpan NextSilence { get; set; } = TimeSpan.FromSeconds(60);
+
     /// <summary>How long a stopping worker lets streams say goodbye.</summary>
     public TimeSpan GoodbyeTimeout { get; set; } = TimeSpan.FromSeconds(2);
 }

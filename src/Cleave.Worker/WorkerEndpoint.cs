@@ -1,7 +1,9 @@
+using Cleave.Models;
 using Cleave.Protocol;
 using Cleave.Protocol.Codec;
 using Cleave.Protocol.Frames;
 using Cleave.Protocol.Links;
+using Cleave.Worker.Chaining;
 using Cleave.Worker.Diagnostics;
 using Cleave.Worker.Scheduling;
 using Cleave.Worker.Sessions;
@@ -27,6 +29,7 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
     private readonly ServingLimits _limits;
     private readonly ServingShape _shape;
     private readonly TenantTable _tenants;
+    private readonly NextWorkers _next;
     private readonly TenantAccounts _accounts;
     private readonly SessionTable _table;
     private readonly ComputeLoop _loop;
@@ -42,9 +45,12 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
     /// <param name="limits">Caps.</param>
     /// <param name="timeProvider">Clock of every timeout and rate.</param>
     /// <param name="logger">Events without content.</param>
-    public WorkerEndpoint(WorkerModel model, TenantTable tenants, ServingLimits? limits = null, TimeProvider? timeProvider = null, ILogger? logger = null)
+    /// <param name="next">Workers rows may be passed on to; none when null.</param>
+    public WorkerEndpoint(
+        WorkerModel model, TenantTable tenants, ServingLimits? limits = null, TimeProvider? timeProvider = null, ILogger? logger = null, NextWorkers? next = null)
     {
         _model = model;
+        _next = next ?? NextWorkers.None;
         _tenants = tenants;
         _limits = limits ?? new ServingLimits();
         _time = timeProvider ?? TimeProvider.System;
@@ -109,19 +115,46 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
                 KvTokensUsed = _model.Pool.Used,
                 KvTokensTotal = _model.Pool.Capacity,
             },
+            Forwards = _next.ArePossible,
             Notices = _model.Notice is { } notice ? [notice] : [],
         };
     }
 
     /// <inheritdoc />
-    public async Task ServeAsync(
+    public Task ServeAsync(
         string tenant,
+        Func<CancellationToken, ValueTask<ReadOnlyMemory<byte>?>> receive,
+        Func<WorkerFrame, CancellationToken, ValueTask> send,
+        CancellationToken cancellationToken) => ServeAsync(_accounts.Of(tenant), null, receive, send, cancellationToken);
+
+    /// <inheritdoc />
+    public bool Admits(HopTicket ticket) => _table.Find(ticket) is not null;
+
+    /// <inheritdoc />
+    public Task ServeHopAsync(
+        HopTicket ticket,
+        Func<CancellationToken, ValueTask<ReadOnlyMemory<byte>?>> receive,
+        Func<WorkerFrame, CancellationToken, ValueTask> send,
+        CancellationToken cancellationToken) => _table.Find(ticket) is { } session
+            ? ServeAsync(session.Account, session, receive, send, cancellationToken)
+            : send(new ErrorFrame(_table.Unknown), cancellationToken).AsTask();
+
+    /// <summary>The tenant whose session a hop ticket names; null when there is none.</summary>
+    internal string? TenantOf(HopTicket ticket) => _table.Find(ticket)?.Account.Name;
+
+    /// <param name="account">Whose stream it is.</param>
+    /// <param name="hop">The one session that another worker may attach to; null for a client, who may open any of its own.</param>
+    /// <param name="receive">Frames in.</param>
+    /// <param name="send">Frames out.</param>
+    /// <param name="cancellationToken">The transport is gone.</param>
+    private async Task ServeAsync(
+        TenantAccount account,
+        WorkerSession? hop,
         Func<CancellationToken, ValueTask<ReadOnlyMemory<byte>?>> receive,
         Func<WorkerFrame, CancellationToken, ValueTask> send,
         CancellationToken cancellationToken)
     {
         // 1. The tenant's streams.
-        TenantAccount account = _accounts.Of(tenant);
         if (_stopping)
         {
             await send(new ErrorFrame(new WireError(WireErrorCode.ShuttingDown, "The worker is stopping.", SessionSurvives: false)), cancellationToken).ConfigureAwait(false);
@@ -143,7 +176,7 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
         WorkerSession? session = null;
         try
         {
-            session = await OpenAsync(account, stream, receive).ConfigureAwait(false);
+            session = await OpenAsync(account, hop, stream, receive).ConfigureAwait(false);
             if (session is not null)
             {
                 await ReadAsync(session, stream, receive).ConfigureAwait(false);
@@ -200,7 +233,7 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
     }
 
     private async ValueTask<WorkerSession?> OpenAsync(
-        TenantAccount account, SessionStream stream, Func<CancellationToken, ValueTask<ReadOnlyMemory<byte>?>> receive)
+        TenantAccount account, WorkerSession? hop, SessionStream stream, Func<CancellationToken, ValueTask<ReadOnlyMemory<byte>?>> receive)
     {
         // 2. The open frame.
         ReadOnlyMemory<byte>? first;
@@ -235,16 +268,30 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
             return null;
         }
 
-        WireError? refusal = TryOpen(account, stream, open, out WorkerSession? session);
+        WireError? refusal = TryOpen(account, hop, open, out WorkerSession? session);
+        if (session is not null && open.Next is { } next)
+        {
+            refusal = await ConnectAsync(session, next, open.MaxKvTokens, stream.Reading).ConfigureAwait(false);
+        }
+
+        refusal ??= session?.Attach(stream, open.Resume?.LastReceivedSeq ?? 0);
         if (refusal is not null)
         {
             Refuse(account, stream, refusal);
+            return null;
+        }
+
+        if (open.Resume is { } resumed)
+        {
+            _metrics.SessionResumed();
+            WorkerLog.SessionResumed(_logger, session!.Number, account.Name, resumed.LastReceivedSeq);
         }
 
         return session;
     }
 
-    private WireError? TryOpen(TenantAccount account, SessionStream stream, OpenFrame open, out WorkerSession? session)
+    /// <summary>The session an open frame asks for, not attached yet, or why not.</summary>
+    private WireError? TryOpen(TenantAccount account, WorkerSession? hop, OpenFrame open, out WorkerSession? session)
     {
         session = null;
         if (!ProtocolVersion.TryNegotiate(open.Version, out ushort version, out WireError? tooOld))
@@ -257,42 +304,51 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
             return new WireError(WireErrorCode.UnsupportedLayers, $"Layers {open.LayerStart}..{open.LayerEnd} were asked for; this worker runs {_model.Stack.Range}.", SessionSurvives: false);
         }
 
+        if (open.Next is { } next && !_next.Allow(next))
+        {
+            return new WireError(
+                WireErrorCode.NotForwarded, $"This worker's operator has not allowed rows to be passed on to {next.Address} (cleave-worker --next-allow {next.Address}).", SessionSurvives: false);
+        }
+
         if (open.Resume is not { } ticket)
         {
-            return _table.TryOpen(account, version, open, out session) is { } refusal ? refusal : Attach(stream, ref session, 0);
+            // Another worker attaches to what a client opened; it opens nothing.
+            return hop is null ? _table.TryOpen(account, version, open, out session) : _table.Unknown;
         }
 
-        if (_table.TryResume(account, ticket, out session) is { } unknown)
+        WireError? unknown = hop is null ? _table.TryResume(account, ticket, out session) : _table.TryAttach(hop, ticket, out session);
+        if (unknown is null && session!.WireType != open.WireType)
         {
-            return unknown;
+            return new WireError(WireErrorCode.UnsupportedWireType, $"The session was opened with {session.WireType} and cannot be resumed with {open.WireType}.");
         }
 
-        if (session!.WireType != open.WireType)
-        {
-            WireType was = session.WireType;
-            session = null;
-            return new WireError(WireErrorCode.UnsupportedWireType, $"The session was opened with {was} and cannot be resumed with {open.WireType}.");
-        }
-
-        if (Attach(stream, ref session, ticket.LastReceivedSeq) is { } failed)
-        {
-            return failed;
-        }
-
-        _metrics.SessionResumed();
-        WorkerLog.SessionResumed(_logger, session!.Number, account.Name, ticket.LastReceivedSeq);
-        return null;
+        return unknown;
     }
 
-    private static WireError? Attach(SessionStream stream, ref WorkerSession? session, ulong lastReceivedSeq)
+    /// <summary>Connects a new session to the next worker of its chain; it is closed again when that fails.</summary>
+    private async ValueTask<WireError?> ConnectAsync(WorkerSession session, NextHop next, int maxTokens, CancellationToken gone)
     {
-        WireError? failed = session!.Attach(stream, lastReceivedSeq);
-        if (failed is not null)
+        var layers = new LayerRange(_model.Stack.Range.End, next.LayerEnd);
+        var relay = new HopRelay(
+            next, layers, _next.Connect(next, _shape.MaxFrameBytes), ActivationCodec.RowBytes(session.WireType, _shape.HiddenSize), _limits, _time, _logger);
+        WireError? refusal = new(WireErrorCode.NotForwarded, "The stream ended first.");
+        try
         {
-            session = null;
+            refusal = await relay.StartAsync(session, maxTokens, lost => _table.Close(session, lost), gone).ConfigureAwait(false);
+            session.Next = relay;
+            return refusal;
         }
-
-        return failed;
+        finally
+        {
+            if (refusal is not null)
+            {
+                _table.Close(session, refusal, tellStream: false);
+            }
+            else if (session.IsClosed)
+            {
+                relay.End();
+            }
+        }
     }
 
     private async ValueTask ReadAsync(WorkerSession session, SessionStream stream, Func<CancellationToken, ValueTask<ReadOnlyMemory<byte>?>> receive)
@@ -318,10 +374,15 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
                     break;
                 case PingFrame ping:
                     session.Touch();
+                    if (session.Next is { } relay)
+                    {
+                        await relay.PingAsync(ping.Nonce, stream.Reading).ConfigureAwait(false);
+                    }
+
                     await stream.AnswerAsync(new PongFrame(ping.Nonce)).ConfigureAwait(false);
                     break;
                 case CloseFrame:
-                    _table.Close(session, new WireError(WireErrorCode.UnknownSession, "The session was closed.", SessionSurvives: false), tellStream: false);
+                    _table.CloseAsAsked(session);
                     return;
                 default:
                     WireError twice = new(WireErrorCode.Malformed, "A stream has one open frame, its first.", SessionSurvives: false);

@@ -9,11 +9,24 @@ public sealed class WorkerLossTests
     public async Task TwoAndThreeWorkersInARowGiveTheTextOfOne()
     {
         int[] local = (await Cli.RunAsync([.. s_run, "--local"])).Expect(0).Tokens;
-        using StandaloneWorker first = await StandaloneWorker.StartAsync(Cli.Model, "2..5");
-        using StandaloneWorker second = await StandaloneWorker.StartAsync(Cli.Model, "5..7");
+        using StandaloneWorker first = await StandaloneWorker.StartAsync(["--model", Cli.Model, "--layers", "2..5", "--next-allow", "any"]);
         using StandaloneWorker third = await StandaloneWorker.StartAsync(Cli.Model, "7..10");
-        Assert.Equal(local, (await Cli.RunAsync([.. s_run, "--chain", $"@{first.LinkFile},@{second.LinkFile},@{third.LinkFile}"])).Expect(0).Tokens);
-        Assert.Equal(local, (await Cli.RunAsync([.. s_run, "--tail", "5", "--chain", $"@{first.LinkFile},@{second.LinkFile}"])).Expect(0).Tokens);
+        using StandaloneWorker second = await StandaloneWorker.StartAsync(["--model", Cli.Model, "--layers", "5..7", "--next-allow", third.Link.Address]);
+        string[] chain = [.. s_run, "--chain", $"@{first.LinkFile},@{second.LinkFile},@{third.LinkFile}"];
+
+        // From worker to worker, and by way of this machine; the audit compares all three with our own layers.
+        CliResult forwarded = (await Cli.RunAsync([.. chain, "--audit", "1"])).Expect(0);
+        Assert.Equal(local, forwarded.Tokens);
+        Assert.DoesNotContain("passes through this machine", forwarded.Error, StringComparison.Ordinal);
+        Assert.Contains("bit for bit", forwarded.Error + forwarded.Output, StringComparison.Ordinal);
+        Assert.Equal(local, (await Cli.RunAsync([.. chain, "--chain-through-here"])).Expect(0).Tokens);
+
+        CliResult passed = (await Cli.RunAsync([.. s_run, "--tail", "5", "--chain", $"@{first.LinkFile},@{second.LinkFile}"])).Expect(0);
+        Assert.Equal(local, passed.Tokens);
+        using StandaloneWorker alone = await StandaloneWorker.StartAsync(Cli.Model, "2..5");
+        passed = (await Cli.RunAsync([.. s_run, "--tail", "5", "--chain", $"@{alone.LinkFile},@{second.LinkFile}"])).Expect(0);
+        Assert.Equal(local, passed.Tokens);
+        Assert.Contains("--next-allow", passed.Error, StringComparison.Ordinal);
 
         CliResult gap = (await Cli.RunAsync([.. s_run, "--chain", $"@{first.LinkFile},@{third.LinkFile}"])).Expect(1);
         Assert.Contains("layers from 5 on were needed next", gap.Error, StringComparison.Ordinal);

@@ -116,7 +116,7 @@ public sealed class TestGateway : IAsyncDisposable
     {
         TrustedModel model = backend.Model;
         var roster = new WorkerRoster([link], new WorkerMatch(model.Source, model.MiddleRange, Protocol.WireType.F32).Check);
-        PickedWorker worker = await roster.PickAsync(avoid: null, default);
+        PickedWorker worker = await roster.PickAsync(default);
         int tokens = Math.Min(SessionTokens, worker.Description.Limits.MaxKvTokensPerSession);
         return backend with
         {

@@ -28,8 +28,10 @@ internal sealed class SplitArguments
     {
         HelpName = "L1,L2[,L3]",
         Description = "Pairing links of workers that hold parts of the middle, run one after the other; each as with --worker, @FILE being the usual way. "
-            + "A part given twice by different workers survives the loss of one",
+            + "A part given twice by different workers survives the loss of one. Rows go from worker to worker where their operators allow it",
     };
+
+    private readonly Option<bool> _throughHere = new("--chain-through-here") { Description = "Pass a chain's rows through this machine between workers, a round trip each, though the workers may pass them on: then none sees another's part" };
 
     private readonly DraftArgument _draft = new();
     private readonly Option<FileInfo[]> _workerFile = new("--worker-file") { HelpName = "FILE", Description = "Read a pairing link from a file, which keeps it off the command line; may be repeated" };
@@ -55,7 +57,7 @@ internal sealed class SplitArguments
             _wan.Description += $" [default: {wan}]";
         }
 
-        foreach (Option option in (Option[])[_draft, _worker, _workerFile, _chain, _wan, _local, _wire, _context])
+        foreach (Option option in (Option[])[_draft, _worker, _workerFile, _chain, _throughHere, _wan, _local, _wire, _context])
         {
             command.Options.Add(option);
         }
@@ -85,6 +87,7 @@ internal sealed class SplitArguments
             Cut = local ? null : _cut.Read(parsed),
             Workers = local ? [] : ReadLinks(parsed),
             Chained = parsed.GetValue(_chain) is not null,
+            Forward = !parsed.GetValue(_throughHere),
             Wan = local ? null : parsed.GetValue(_wan),
             Wire = parsed.GetValue(_wire),
             ContextTokens = parsed.GetValue(_context),

@@ -17,6 +17,7 @@ internal sealed class AuditTrail(TrustedModel model, WireType wire, double share
 {
     private AuditLog? _log;
     private string _fingerprint = "";
+    private WireCuts? _cuts;
 
     /// <summary>Notes what crosses <paramref name="middle"/>'s boundary; does nothing when there is no audit to come.</summary>
     public IMiddle Follow(IMiddle middle)
@@ -28,6 +29,7 @@ internal sealed class AuditTrail(TrustedModel model, WireType wire, double share
 
         _log = new AuditLog(wire, model.Config.HiddenSize);
         _fingerprint = middle.KernelFingerprint;
+        _cuts = new WireCuts(wire, middle.WireCuts);
         return new AuditedMiddle(middle, _log);
     }
 
@@ -41,7 +43,7 @@ internal sealed class AuditTrail(TrustedModel model, WireType wire, double share
 
         // 64 more: drafts of the last steps.
         int room = log.Rows + 64;
-        await using IMiddle reference = model.CreateLocalMiddle(room, room);
+        await using IMiddle reference = model.CreateLocalMiddle(room, room, cuts: _cuts);
         return (true, await WorkerAudit.ReplayAsync(reference, log, _fingerprint, cancellationToken: cancellationToken));
     }
 }

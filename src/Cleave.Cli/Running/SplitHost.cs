@@ -283,7 +283,9 @@ internal sealed class SplitHost : IAsyncDisposable
         }
 
         PairingLink ??= link;
-        return _settings.Privacy.Shape is { } shape ? new FixedShapeLink(new GrpcLink(link), shape) : new GrpcLink(link);
+        // Another worker reaches it where it is, not through our emulator.
+        var direct = new GrpcLink(link) { Address = HopAddress.Of(worker) };
+        return _settings.Privacy.Shape is { } shape ? new FixedShapeLink(direct, shape) : direct;
     }
 
     private async Task<ILink> RestartAsync(CancellationToken cancellationToken)
@@ -331,7 +333,7 @@ internal sealed class SplitHost : IAsyncDisposable
         }
         else
         {
-            workers = [(await roster.PickAsync(avoid: null, cancellationToken)).Description];
+            workers = [(await roster.PickAsync(cancellationToken)).Description];
         }
 
         // A worker of our own reads our own file: what it says of it is no news.
@@ -352,7 +354,7 @@ internal sealed class SplitHost : IAsyncDisposable
                 Events = events,
             };
             options = _workerProcess is null ? options : options with { RecoveryTimeout = OwnWorkerPatience };
-            return chain is null ? await RemoteMiddle.OpenAsync(roster, options, cancellation) : await chain.OpenAsync(options, cancellation);
+            return chain is null ? await RemoteMiddle.OpenAsync(roster, options, cancellation) : await chain.OpenAsync(options, cancellation, _settings.Forward);
         });
     }
 

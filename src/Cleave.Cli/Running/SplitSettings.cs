@@ -30,6 +30,9 @@ internal sealed record SplitSettings
     /// <summary>True when the workers hold parts of the middle, to be run one after the other; false when each holds all of it.</summary>
     public bool Chained { get; init; }
 
+    /// <summary>True when workers in a row may pass rows on to each other.</summary>
+    public bool Forward { get; init; } = true;
+
     /// <summary>True to start another worker on this machine when ours has ended.</summary>
     public bool RestartWorker { get; init; }
 

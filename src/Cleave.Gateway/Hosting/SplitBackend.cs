@@ -94,7 +94,7 @@ public sealed class SplitBackend : IAsyncDisposable
     {
         // 3. A worker's word, now and whenever one is picked.
         var roster = new WorkerRoster(links, new WorkerMatch(model.Source, model.MiddleRange, options.Wire).Check);
-        Worker worker = await roster.PickAsync(avoid: null, cancellationToken);
+        Worker worker = await roster.PickAsync(cancellationToken);
         int tokens = Math.Min(context + DraftRows, worker.Description.Limits.MaxKvTokensPerSession);
         return new GatewayBackend
         {

@@ -28,6 +28,9 @@ public sealed class AuditedMiddle(IMiddle inner, AuditLog log) : IMiddle
     /// <inheritdoc />
     public bool ReplyReady => inner.ReplyReady;
 
+    /// <inheritdoc />
+    public IReadOnlyList<int> WireCuts => inner.WireCuts;
+
     /// <summary>The notes.</summary>
     public AuditLog Log => log;
 

@@ -39,6 +39,9 @@ public sealed class ChainedMiddle : IMiddle
     /// <inheritdoc />
     public string KernelFingerprint => string.Join(" + ", _hops.Select(static hop => hop.KernelFingerprint).Distinct());
 
+    /// <inheritdoc />
+    public IReadOnlyList<int> WireCuts => [.. _hops.Skip(1).Select(static hop => hop.Range.Start)];
+
     /// <summary>The hops, first layers first.</summary>
     public IReadOnlyList<RemoteMiddle> Hops => _hops;
 

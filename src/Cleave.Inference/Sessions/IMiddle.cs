@@ -23,6 +23,9 @@ public interface IMiddle : IAsyncDisposable
     /// <summary>Whose bits these are; equal fingerprints give equal bits.</summary>
     string KernelFingerprint { get; }
 
+    /// <summary>Layers before which activations cross a wire within the middle: where the workers of a chain meet. Empty for one worker.</summary>
+    IReadOnlyList<int> WireCuts => [];
+
     /// <summary>Commits <paramref name="keep"/>, then runs rows. hidden: [rows, hiddenSize] entering the middle.</summary>
     ValueTask SubmitAsync(ReadOnlyMemory<ulong> keep, ReadOnlyMemory<TreeRow> rows, ReadOnlyMemory<float> hidden, CancellationToken cancellationToken);
 

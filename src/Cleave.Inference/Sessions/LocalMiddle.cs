@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using Cleave.Compute;
 using Cleave.Engine;
+using Cleave.Protocol;
+using Cleave.Protocol.Codec;
 
 namespace Cleave.Inference.Sessions;
 
@@ -13,14 +15,17 @@ public sealed class LocalMiddle : IMiddle
     private readonly ComputeGate _gate;
     private readonly AttentionPlan _plan = new();
     private readonly Queue<(ulong[] Ids, float[] Hidden, double ComputeMs)> _replies = new();
+    private readonly WireCuts? _cuts;
     private DeviceTensor? _hidden;
 
     /// <param name="layers">The middle layers; several sessions may share them.</param>
     /// <param name="pool">Their cache slots.</param>
     /// <param name="maxTokens">Most rows this session may hold.</param>
     /// <param name="gate">Serialises use of the device.</param>
-    public LocalMiddle(LayerStack layers, KvPool pool, int maxTokens, ComputeGate gate)
+    /// <param name="cuts">Where activations are rounded as between workers of a chain; null nowhere.</param>
+    public LocalMiddle(LayerStack layers, KvPool pool, int maxTokens, ComputeGate gate, WireCuts? cuts = null)
     {
+        _cuts = cuts is { Wire: not WireType.F32, Layers.Count: > 0 } ? cuts : null;
         _layers = layers;
         _pool = pool;
         _cache = new KvCache(pool, maxTokens, layers.Config.ContextLength);
@@ -98,8 +103,18 @@ public sealed class LocalMiddle : IMiddle
         _cache.AddToPlan(_plan, rows.Length);
         DeviceBuffers.Ensure(_layers.Device, ref _hidden, rows.Length, _layers.Config.HiddenSize);
         _layers.Device.Upload(hidden, _hidden, rows.Length);
-        _layers.Forward(_hidden, _plan, _pool.Arena);
         var output = new float[hidden.Length];
+        DeviceTensor running = _hidden;
+        int count = rows.Length;
+        _layers.Forward(running, _plan, _pool.Arena, _cuts is not { } cuts ? null : layer =>
+        {
+            if (cuts.Layers.Contains(layer + 1))
+            {
+                _layers.Device.Download(running, count, output);
+                WireRounding.Apply(cuts.Wire, output, _layers.Config.HiddenSize, output);
+                _layers.Device.Upload(output, running, count);
+            }
+        });
         _layers.Device.Download(_hidden, rows.Length, output);
         var ids = new ulong[rows.Length];
         for (int i = 0; i < ids.Length; i++)

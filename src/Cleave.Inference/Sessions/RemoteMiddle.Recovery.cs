@@ -21,10 +21,14 @@ public sealed partial class RemoteMiddle
 
     private static bool IsRecoverable(WireException problem) => problem.Error.Code is
         WireErrorCode.LinkLost or WireErrorCode.Unreachable or WireErrorCode.TimedOut or WireErrorCode.ShuttingDown
-        or WireErrorCode.UnknownSession or WireErrorCode.Expired;
+        or WireErrorCode.UnknownSession or WireErrorCode.Expired or WireErrorCode.NextLost;
 
     private static bool IsSessionGone(WireException problem) =>
-        problem.Error.Code is WireErrorCode.UnknownSession or WireErrorCode.Expired;
+        problem.Error.Code is WireErrorCode.UnknownSession or WireErrorCode.Expired or WireErrorCode.NextLost;
+
+    // A chain that does not come about at once may, once a worker is back or another one is tried.
+    private static bool IsWorthAnotherTry(WireException problem) =>
+        IsRecoverable(problem) || problem.Error.Code is WireErrorCode.Busy or WireErrorCode.NotForwarded;
 
     private async ValueTask SendOrRecoverAsync(Pending pending, CancellationToken cancellationToken)
     {
@@ -72,6 +76,7 @@ public sealed partial class RemoteMiddle
 
         await DropStreamAsync();
         bool sessionGone = IsSessionGone(problem);
+        bool nextLost = problem.Error.Code == WireErrorCode.NextLost;
         for (int attempt = 0; ; attempt++)
         {
             try
@@ -84,15 +89,16 @@ public sealed partial class RemoteMiddle
                     return;
                 }
 
-                int rows = await ReplayAsync(cancellationToken);
+                int rows = await ReplayAsync(nextLost, cancellationToken);
                 Tell(new SessionEvent(
-                    SessionEventKind.Replayed, $"the session goes on at {_worker.Link.Name}", Stopwatch.GetElapsedTime(started).TotalMilliseconds, rows));
+                    SessionEventKind.Replayed, $"the session goes on at {Names}", Stopwatch.GetElapsedTime(started).TotalMilliseconds, rows));
                 return;
             }
-            catch (WireException again) when (IsRecoverable(again) || again.Error.Code == WireErrorCode.Busy)
+            catch (WireException again) when (IsWorthAnotherTry(again))
             {
                 await DropStreamAsync();
                 sessionGone |= IsSessionGone(again);
+                nextLost = again.Error.Code is WireErrorCode.NextLost or WireErrorCode.NotForwarded;
 
                 // With another worker at hand, one failed resume is enough.
                 sessionGone |= _roster.Count > 1 && again.Error.Code != WireErrorCode.Busy;
@@ -167,17 +173,22 @@ public sealed partial class RemoteMiddle
     }
 
     /// <summary>A new session on the best worker, built from the log. Returns the rows sent again.</summary>
-    private async Task<int> ReplayAsync(CancellationToken cancellationToken)
+    private async Task<int> ReplayAsync(bool nextLost, CancellationToken cancellationToken)
     {
-        // 1. A worker and a session.
-        string fingerprint = _worker.Description.KernelFingerprint;
-        _worker = await _roster.ReplaceAsync(_worker.Link, cancellationToken);
-        Tell(new SessionEvent(SessionEventKind.Replaying, $"sending {_log.RowCount} rows to {_worker.Link.Name}", Rows: _log.RowCount));
-        if (_worker.Description.KernelFingerprint != fingerprint)
+        // 1. A worker and a session; of a chain, all of them, and the first one stays when it was not the one lost.
+        string fingerprint = KernelFingerprint;
+        _worker = await (nextLost ? _roster.KeepAsync(_worker.Link, cancellationToken) : _roster.ReplaceAsync(_worker.Link, cancellationToken));
+        if (_tail is not null)
+        {
+            await _tail.PickAsync(cancellationToken);
+        }
+
+        Tell(new SessionEvent(SessionEventKind.Replaying, $"sending {_log.RowCount} rows to {Names}", Rows: _log.RowCount));
+        if (KernelFingerprint != fingerprint)
         {
             Tell(new SessionEvent(
                 SessionEventKind.IdentityNotPromised,
-                $"{_worker.Link.Name} computes with {_worker.Description.KernelFingerprint}, the worker before with {fingerprint}: from here on the text may differ from an undisturbed run"));
+                $"{Names} computes with {KernelFingerprint}, before it was {fingerprint}: from here on the text may differ from an undisturbed run"));
         }
 
         await OpenStreamAsync(_worker.Link, resume: null, cancellationToken);
@@ -256,12 +267,34 @@ public sealed partial class RemoteMiddle
         return answered;
     }
 
-    /// <summary>Opens a stream and a session on it; returns the last seq the worker has applied.</summary>
+    private string Names => string.Join(", ", Workers.Select(static worker => worker.Link.Name));
+
+    /// <summary>Opens a stream and a session on it, those of the rest of a chain before; returns the last seq the worker has applied.</summary>
     private async Task<ulong> OpenStreamAsync(ILink link, ResumeTicket? resume, CancellationToken cancellationToken)
+    {
+        if (_tail is null || resume is not null)
+        {
+            return await OpenStreamAsync(link, resume, null, cancellationToken);
+        }
+
+        try
+        {
+            ulong applied = await OpenStreamAsync(link, null, await _tail.OpenAsync(cancellationToken), cancellationToken);
+            await _tail.SettleAsync();
+            return applied;
+        }
+        catch
+        {
+            await _tail.AbandonAsync();
+            throw;
+        }
+    }
+
+    private async Task<ulong> OpenStreamAsync(ILink link, ResumeTicket? resume, NextHop? next, CancellationToken cancellationToken)
     {
         _stream = await link.OpenStreamAsync(cancellationToken);
         await _stream.SendAsync(
-            new OpenFrame(ProtocolVersion.Highest, _options.Range.Start, _options.Range.End, _options.WireType, _options.MaxTokens, resume), cancellationToken);
+            new OpenFrame(ProtocolVersion.Highest, _options.Range.Start, _options.Range.End, _options.WireType, _options.MaxTokens, resume) { Next = next }, cancellationToken);
         if (await NextAsync(cancellationToken) is not OpenedFrame opened)
         {
             throw Broken("the worker did not answer the open frame");

@@ -17,6 +17,7 @@ public sealed partial class RemoteMiddle : IMiddle
 {
     private readonly WorkerRoster _roster;
     private readonly RemoteMiddleOptions _options;
+    private readonly ChainTail? _tail;
     private readonly BoundaryLog _log;
     private readonly int _rowBytes;
     private readonly CancellationTokenSource _lifetime = new();
@@ -34,15 +35,16 @@ public sealed partial class RemoteMiddle : IMiddle
     private long _bytesUpBefore;
     private long _bytesDownBefore;
 
-    private RemoteMiddle(WorkerRoster roster, Worker worker, RemoteMiddleOptions options)
+    private RemoteMiddle(WorkerRoster roster, Worker worker, RemoteMiddleOptions options, ChainTail? tail = null)
     {
+        _tail = tail;
         _roster = roster;
         _worker = worker;
         _options = options;
         _rowBytes = ActivationCodec.RowBytes(options.WireType, options.HiddenSize);
         _log = new BoundaryLog(_rowBytes);
-        MaxRowsPerStep = Math.Clamp(worker.Description.Limits.MaxRowsPerStep, 1, 4096);
-        MaxStepsInFlight = Math.Clamp(worker.Description.Limits.MaxFramesInFlight, 1, 64);
+        MaxRowsPerStep = Math.Clamp(Workers.Min(static each => each.Description.Limits.MaxRowsPerStep), 1, 4096);
+        MaxStepsInFlight = Math.Clamp(Workers.Min(static each => each.Description.Limits.MaxFramesInFlight), 1, 64);
         _hidden = new float[MaxRowsPerStep * options.HiddenSize];
     }
 
@@ -59,17 +61,35 @@ public sealed partial class RemoteMiddle : IMiddle
     public long BytesDown => _bytesDownBefore + (_stream?.BytesReceived ?? 0);
 
     /// <inheritdoc />
-    public string KernelFingerprint => _worker.Description.KernelFingerprint;
+    public string KernelFingerprint => string.Join(" + ", Workers.Select(static worker => worker.Description.KernelFingerprint).Distinct());
 
-    /// <summary>The worker in use.</summary>
+    /// <inheritdoc />
+    public IReadOnlyList<int> WireCuts => _tail?.Starts ?? [];
+
+    /// <summary>Layers of this session's worker; of a chain, of the first.</summary>
+    internal LayerRange Range => _options.Range;
+
+    /// <summary>The worker in use: of a chain, the first.</summary>
     public Worker Worker => _worker;
+
+    /// <summary>All workers in use, in the order of their layers: one, or those of a chain whose rows go from worker to worker.</summary>
+    public IEnumerable<Worker> Workers => [_worker, .. _tail?.Workers ?? []];
 
     /// <summary>Opens a session on the best worker of <paramref name="roster"/>.</summary>
     /// <exception cref="WireException">No worker takes it.</exception>
-    public static async Task<RemoteMiddle> OpenAsync(WorkerRoster roster, RemoteMiddleOptions options, CancellationToken cancellationToken)
+    public static Task<RemoteMiddle> OpenAsync(WorkerRoster roster, RemoteMiddleOptions options, CancellationToken cancellationToken) =>
+        OpenAsync(roster, options, null, cancellationToken);
+
+    /// <summary>The same for the first worker of a chain, which passes rows on to the others.</summary>
+    internal static async Task<RemoteMiddle> OpenAsync(WorkerRoster roster, RemoteMiddleOptions options, ChainTail? tail, CancellationToken cancellationToken)
     {
-        Worker worker = await roster.PickAsync(avoid: null, cancellationToken);
-        var middle = new RemoteMiddle(roster, worker, options);
+        Worker worker = await roster.PickAsync(cancellationToken);
+        if (tail is not null)
+        {
+            await tail.PickAsync(cancellationToken);
+        }
+
+        var middle = new RemoteMiddle(roster, worker, options, tail);
         try
         {
             await middle.OpenStreamAsync(worker.Link, resume: null, cancellationToken);

@@ -27,4 +27,7 @@ public enum SessionEventKind
 
     /// <summary>The worker has no room for a step at the moment; it is sent again after the time the worker names.</summary>
     Waiting,
+
+    /// <summary>A chain passes through this side at every hop, because its workers do not pass rows on.</summary>
+    NotForwarded,
 }

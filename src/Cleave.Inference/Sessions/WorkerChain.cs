@@ -10,6 +10,8 @@ namespace Cleave.Inference.Sessions;
 /// </summary>
 public sealed class WorkerChain
 {
+    private int _said;
+
     private WorkerChain(IReadOnlyList<(LayerRange Range, WorkerRoster Roster)> hops, IReadOnlyList<WorkerDescription> workers)
     {
         Hops = hops;
@@ -62,11 +64,44 @@ public sealed class WorkerChain
             [.. parts.Select(static part => part.First().First)]);
     }
 
-    /// <summary>Opens a session on every hop.</summary>
+    /// <summary>
+    /// Opens a session on every hop. Rows go from worker to worker where all of them can and may; otherwise they pass through this side at
+    /// every hop, and an event says why, once for this chain.
+    /// </summary>
     /// <param name="options">What to ask for; its range is each hop's own.</param>
     /// <param name="cancellationToken">Gives up; what was opened is closed.</param>
+    /// <param name="forward">False passes everything through this side without asking.</param>
     /// <exception cref="WireException">A hop's workers refuse.</exception>
-    public async Task<ChainedMiddle> OpenAsync(RemoteMiddleOptions options, CancellationToken cancellationToken)
+    public async Task<IMiddle> OpenAsync(RemoteMiddleOptions options, CancellationToken cancellationToken, bool forward = true)
+    {
+        if (!forward || Hops.Count == 1)
+        {
+            return await OpenThroughHereAsync(options, cancellationToken);
+        }
+
+        string? why = WhyNotForwarded();
+        if (why is null)
+        {
+            try
+            {
+                return await RemoteMiddle.OpenAsync(
+                    Hops[0].Roster, options with { Range = Hops[0].Range }, new ChainTail([.. Hops.Skip(1)], options), cancellationToken);
+            }
+            catch (WireException refused) when (refused.Error.Code == WireErrorCode.NotForwarded)
+            {
+                why = refused.Message;
+            }
+        }
+
+        if (Interlocked.Exchange(ref _said, 1) == 0)
+        {
+            options.Events?.Invoke(new SessionEvent(SessionEventKind.NotForwarded, $"the chain passes through this machine at every hop, a round trip each: {why}"));
+        }
+
+        return await OpenThroughHereAsync(options, cancellationToken);
+    }
+
+    private async Task<ChainedMiddle> OpenThroughHereAsync(RemoteMiddleOptions options, CancellationToken cancellationToken)
     {
         var hops = new List<RemoteMiddle>();
         try
@@ -87,6 +122,24 @@ public sealed class WorkerChain
 
             throw;
         }
+    }
+
+    private string? WhyNotForwarded()
+    {
+        for (int i = 0; i < Workers.Count; i++)
+        {
+            if (Workers[i].MaxVersion < ProtocolVersion.Hops)
+            {
+                return $"the worker of layers {Hops[i].Range} speaks protocol version {Workers[i].MaxVersion}, and rows go from worker to worker from version {ProtocolVersion.Hops} on; update it";
+            }
+
+            if (i + 1 < Workers.Count && !Workers[i].Forwards)
+            {
+                return $"the operator of the worker of layers {Hops[i].Range} has not allowed it to pass rows on (cleave-worker --next-allow HOST:PORT)";
+            }
+        }
+
+        return null;
     }
 
     private static WireException Refuse(string what, IEnumerable<LayerRange> held, LayerRange middle) => new(new WireError(

@@ -29,9 +29,9 @@ public sealed class WorkerRoster
     public IEnumerable<ILink> AddressesOf(ILink link) =>
         [link, .. _links.Where(other => !ReferenceEquals(other, link) && other.Identity is { } identity && identity == link.Identity)];
 
-    /// <summary>The best worker now, any but <paramref name="avoid"/> if another answers.</summary>
+    /// <summary>The best worker now.</summary>
     /// <exception cref="WireException">None answers or fits; the message names the reason of the last.</exception>
-    public async ValueTask<Worker> PickAsync(ILink? avoid, CancellationToken cancellationToken)
+    public async ValueTask<Worker> PickAsync(CancellationToken cancellationToken)
     {
         Candidate[] candidates = await Task.WhenAll(_links.Select(link => AskAsync(link, cancellationToken)));
         Candidate[] usable = [.. candidates.Where(candidate => candidate.Description is not null)];
@@ -41,11 +41,18 @@ public sealed class WorkerRoster
         }
 
         Candidate best = usable
-            .OrderBy(candidate => ReferenceEquals(candidate.Link, avoid))
-            .ThenByDescending(candidate => candidate.Description!.Load.KvTokensTotal - candidate.Description.Load.KvTokensUsed > 0)
+            .OrderByDescending(candidate => candidate.Description!.Load.KvTokensTotal - candidate.Description.Load.KvTokensUsed > 0)
             .ThenBy(candidate => candidate.TripMs + (candidate.Description!.Load.QueuedRows * 0.1) + candidate.Description.Load.Sessions)
             .First();
         return new Worker(best.Link, best.Description!, best.TripMs);
+    }
+
+    /// <summary>The same worker as before if it answers and fits, another otherwise.</summary>
+    /// <exception cref="WireException">None answers or fits.</exception>
+    public async ValueTask<Worker> KeepAsync(ILink used, CancellationToken cancellationToken)
+    {
+        Candidate same = await AskAsync(used, cancellationToken, once: true);
+        return same.Description is { } description ? new Worker(used, description, same.TripMs) : await ReplaceAsync(used, cancellationToken);
     }
 
     /// <summary>

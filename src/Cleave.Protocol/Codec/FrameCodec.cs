@@ -6,13 +6,15 @@ using Cleave.Protocol.Frames;
 namespace Cleave.Protocol.Codec;
 
 /// <summary>
-/// Frames to bytes and back, protocol version 1. Everything is little-endian; headers have a fixed size; bytes shown as
+/// Frames to bytes and back, protocol version 2 (1 is the same without hops). Everything is little-endian; headers have a fixed size; bytes shown as
 /// "0" must be zero; the payload is whatever follows the last list. The transport gives a frame's length.
 /// <code>
 /// frame     offset: field
 /// open      0: kind=1 u8 | 1: wire type u8 | 2: highest version u16 | 4: layer start u32 | 8: layer end u32
-///           12: max KV tokens u32 | 16: resume 0/1 u8 | 17: 0 x7 | then if resume: 24: session id x16
-///           40: secret x16 | 56: last received seq u64                                     24 or 64 bytes
+///           12: max KV tokens u32 | 16: resume 0/1 u8 | 17: hop 0/1 u8 | 18: next bytes n u16 | 20: 0 x4
+///           then if resume: 24: session id x16 | 40: secret x16 | 56: last received seq u64
+///           or if n: 24: next worker's fingerprint x32 | 56: session id x16 | 72: hop secret x16
+///           88: layer end u32 | 92: port u16 | 94: host ASCII x (n - 70)                   24, 64 or 24 + n bytes
 /// step      0: kind=2 u8 | 1: 0 u8 | 2: padding p u16 | 4: epoch u32 | 8: seq u64 | 16: ack u64
 ///           24: keep count k u32 | 28: row count r u32 | 32: keep ids u64 x k | row ids u64 x r
 ///           parent ids u64 x r | flags u8 x r | payload (a multiple of r bytes) | 0 x p    32 + 8k + 17r + payload + p
@@ -51,6 +53,7 @@ public static class FrameCodec
 
     internal const int OpenBytes = 24;
     internal const int ResumeBytes = 40;
+    internal const int NextBytes = 70;
     internal const int OpenedBytes = 56;
     internal const int RowsHeaderBytes = 32;
     internal const int ErrorHeaderBytes = 18;
@@ -58,7 +61,7 @@ public static class FrameCodec
     /// <summary>Bytes <paramref name="frame"/> takes on the wire, payload included.</summary>
     public static int Size(ClientFrame frame) => frame switch
     {
-        OpenFrame open => open.Resume is null ? OpenBytes : OpenBytes + ResumeBytes,
+        OpenFrame open => OpenBytes + (open.Resume is null ? 0 : ResumeBytes) + NextSize(open.Next),
         StepFrame step => checked(StepHeaderBytes + (8 * step.Keep.Length) + (StepRowBytes * step.Rows.Length) + step.Payload.Length + step.PaddingBytes),
         TruncateFrame or ForkFrame => 24,
         PingFrame => 16,
@@ -106,12 +109,24 @@ public static class FrameCodec
                 fields.Count(open.LayerEnd);
                 fields.Count(open.MaxKvTokens);
                 fields.U8(open.Resume is null ? (byte)0 : (byte)1);
-                fields.Zero(7);
+                fields.U8(open.TakesHop ? (byte)1 : (byte)0);
+                fields.U16((ushort)NextSize(open.Next));
+                fields.Zero(4);
                 if (open.Resume is { } resume)
                 {
                     fields.Secret(resume.SessionId.Span);
                     fields.Secret(resume.Secret.Span);
                     fields.U64(resume.LastReceivedSeq);
+                }
+
+                if (open.Next is { } next)
+                {
+                    fields.Bytes(next.Fingerprint.Span);
+                    fields.Secret(next.SessionId.Span);
+                    fields.Secret(next.Secret.Span);
+                    fields.Count(next.LayerEnd);
+                    fields.U16((ushort)next.Port);
+                    fields.Ascii(next.Host);
                 }
 
                 break;
@@ -239,6 +254,8 @@ public static class FrameCodec
         return frame is not null;
     }
 
+    private static int NextSize(NextHop? next) => next is null ? 0 : NextBytes + next.Host.Length;
+
     private static int MessageBytes(string message) => Encoding.UTF8.GetByteCount(Clip(message));
 
     // 3 bytes is the most one UTF-16 unit takes, so a clipped message always fits.
@@ -280,6 +297,8 @@ public static class FrameCodec
         }
 
         public void Bytes(ReadOnlySpan<byte> value) => value.CopyTo(Next(value.Length));
+
+        public void Ascii(string text) => Encoding.ASCII.GetBytes(text, Next(text.Length));
 
         public void Zero(int count) => Next(count).Clear();
 

@@ -9,7 +9,7 @@ namespace Cleave.Protocol.Codec;
 /// then contents; lists are allocated only after their bytes are known to be there. The table is above
 /// <see cref="FrameCodec"/>.
 /// </summary>
-internal ref struct FrameReader(ReadOnlyMemory<byte> bytes)
+internal ref partial struct FrameReader(ReadOnlyMemory<byte> bytes)
 {
     private const RowFlags KnownFlags = RowFlags.Return | RowFlags.Tap | RowFlags.Dummy;
 
@@ -58,50 +58,6 @@ internal ref struct FrameReader(ReadOnlyMemory<byte> bytes)
             FrameKind.Error => ReadError(),
             _ => Fail<WorkerFrame>($"A worker frame of unknown kind {_bytes.Span[0]}."),
         };
-    }
-
-    private OpenFrame? ReadOpen()
-    {
-        if (_bytes.Length is not (FrameCodec.OpenBytes or FrameCodec.OpenBytes + FrameCodec.ResumeBytes))
-        {
-            return Fail<OpenFrame>($"An open frame has {FrameCodec.OpenBytes} or {FrameCodec.OpenBytes + FrameCodec.ResumeBytes} bytes, not {_bytes.Length}.");
-        }
-
-        _position = 1;
-        byte wireType = U8();
-        ushort version = U16();
-        uint layerStart = U32();
-        uint layerEnd = U32();
-        uint maxKvTokens = U32();
-        byte resumes = U8();
-        if (!Zero(7))
-        {
-            return null;
-        }
-
-        if (wireType > (byte)WireType.Q8)
-        {
-            Error = new WireError(WireErrorCode.UnsupportedWireType, $"Wire type {wireType} is unknown; known are 0 to {(byte)WireType.Q8}.", SessionSurvives: false);
-            return null;
-        }
-
-        if (layerStart > layerEnd || layerEnd > int.MaxValue)
-        {
-            return Fail<OpenFrame>($"An open frame asks for layers {layerStart}..{layerEnd}.");
-        }
-
-        if (maxKvTokens > int.MaxValue)
-        {
-            return Fail<OpenFrame>($"An open frame asks for {maxKvTokens} KV tokens, more than {int.MaxValue}.");
-        }
-
-        if (resumes > 1 || (resumes == 1) != (_bytes.Length > FrameCodec.OpenBytes))
-        {
-            return Fail<OpenFrame>($"An open frame of {_bytes.Length} bytes has resume flag {resumes}.");
-        }
-
-        ResumeTicket? ticket = resumes == 0 ? null : new ResumeTicket(Secret(), Secret(), U64());
-        return new OpenFrame(version, (int)layerStart, (int)layerEnd, (WireType)wireType, (int)maxKvTokens, ticket);
     }
 
     private StepFrame? ReadStep()

@@ -10,7 +10,14 @@ public abstract record ClientFrame;
 /// <param name="WireType">Encoding of activations both ways.</param>
 /// <param name="MaxKvTokens">Most rows the session will hold at once (committed and live).</param>
 /// <param name="Resume">Set to take over a session whose stream was lost.</param>
-public sealed record OpenFrame(ushort Version, int LayerStart, int LayerEnd, WireType WireType, int MaxKvTokens, ResumeTicket? Resume = null) : ClientFrame;
+public sealed record OpenFrame(ushort Version, int LayerStart, int LayerEnd, WireType WireType, int MaxKvTokens, ResumeTicket? Resume = null) : ClientFrame
+{
+    /// <summary>Another worker will bring the session's rows, with a <see cref="HopTicket"/>. New sessions only, from version 2 on.</summary>
+    public bool TakesHop { get; init; }
+
+    /// <summary>The worker to pass the rows on to; null when they go back from here. New sessions only, from version 2 on.</summary>
+    public NextHop? Next { get; init; }
+}
 
 /// <summary>Names a session to resume and proves the right to it.</summary>
 /// <param name="SessionId">16 bytes.</param>

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Cleave.Protocol.Codec;
+using Cleave.Protocol.Frames;
 using Cleave.Protocol.Links;
 using Cleave.Protocol.Pairing;
 using Grpc.Core;
@@ -28,11 +29,16 @@ public sealed class GrpcLink : ILink
     private readonly Metadata _token;
 
     public GrpcLink(PairingLink pairing, GrpcLinkOptions? options = null)
+        : this(pairing, WorkerMethods.TokenScheme, options)
+    {
+    }
+
+    private GrpcLink(PairingLink pairing, string scheme, GrpcLinkOptions? options)
     {
         _pairing = pairing;
         _options = options ?? new GrpcLinkOptions();
         _handshake = new PinnedHandshake(pairing);
-        _token = new Metadata { { WorkerMethods.TokenKey, WorkerMethods.TokenScheme + pairing.Token } };
+        _token = new Metadata { { WorkerMethods.TokenKey, scheme + pairing.Token } };
         _handler = new SocketsHttpHandler
         {
             ConnectTimeout = _options.ConnectTimeout,
@@ -48,6 +54,7 @@ public sealed class GrpcLink : ILink
             UseCookies = false,
             AllowAutoRedirect = false,
         };
+        Address = HopAddress.Of(pairing);
         _channel = GrpcChannel.ForAddress(
             "https://" + pairing.Address,
             new GrpcChannelOptions
@@ -67,6 +74,13 @@ public sealed class GrpcLink : ILink
 
     /// <inheritdoc />
     public string? Identity => PairingLink.FormatFingerprint(_pairing.Fingerprint.Span);
+
+    /// <inheritdoc />
+    public HopAddress? Address { get; init; }
+
+    /// <summary>A worker's link to the next one of a chain: a stream to one session is all it can open.</summary>
+    public static GrpcLink To(NextHop hop, GrpcLinkOptions? options = null) =>
+        new(new PairingLink(hop.Host, hop.Port, hop.Fingerprint.Span, hop.Ticket.ToSecretString()), WorkerMethods.HopScheme, options);
 
     /// <inheritdoc />
     public async ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken)

@@ -19,6 +19,9 @@ public static class WorkerMethods
     /// <summary>What precedes the token.</summary>
     public const string TokenScheme = "Bearer ";
 
+    /// <summary>What precedes a hop ticket, shown by another worker.</summary>
+    public const string HopScheme = "Hop ";
+
     /// <summary>HTTP/2 flow-control window of a stream in bytes: at 80 ms a default window stalls a step of 64 rows.</summary>
     public const int StreamWindowBytes = 8 << 20;
 

@@ -17,4 +17,14 @@ public interface IFrameEndpoint
         Func<CancellationToken, ValueTask<ReadOnlyMemory<byte>?>> receive,
         Func<WorkerFrame, CancellationToken, ValueTask> send,
         CancellationToken cancellationToken);
+
+    /// <summary>True when <paramref name="ticket"/> names a session here that another worker brings the rows of.</summary>
+    bool Admits(HopTicket ticket);
+
+    /// <summary>Serves a stream of another worker, as <see cref="ServeAsync"/> does one of a client; it can attach to the ticket's session and to no other.</summary>
+    Task ServeHopAsync(
+        HopTicket ticket,
+        Func<CancellationToken, ValueTask<ReadOnlyMemory<byte>?>> receive,
+        Func<WorkerFrame, CancellationToken, ValueTask> send,
+        CancellationToken cancellationToken);
 }

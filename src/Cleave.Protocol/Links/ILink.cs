@@ -11,6 +11,9 @@ public interface ILink : IAsyncDisposable
     /// <summary>Whoever is at the other end proves this key; equal for two addresses of one worker. Null when nothing is proved.</summary>
     string? Identity => null;
 
+    /// <summary>What to tell another worker so that it finds this one; null when it cannot.</summary>
+    HopAddress? Address => null;
+
     /// <summary>Asks the worker what it is. Connects if need be.</summary>
     /// <exception cref="WireException">Unreachable, wrong fingerprint or token, or a malformed answer.</exception>
     ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken);

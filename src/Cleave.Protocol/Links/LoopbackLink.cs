@@ -17,6 +17,12 @@ public sealed class LoopbackLink(IFrameEndpoint endpoint, string tenant = "local
     public string Name => "loopback";
 
     /// <inheritdoc />
+    public HopAddress? Address { get; init; }
+
+    /// <summary>Makes this the link of another worker, which may use the ticket's session and no other.</summary>
+    public HopTicket? Hop { get; init; }
+
+    /// <inheritdoc />
     public ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -30,7 +36,7 @@ public sealed class LoopbackLink(IFrameEndpoint endpoint, string tenant = "local
     public ValueTask<ILinkStream> OpenStreamAsync(CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        ILinkStream stream = new LoopbackStream(endpoint, tenant);
+        ILinkStream stream = new LoopbackStream(endpoint, tenant, Hop);
         return ValueTask.FromResult(wrap is null ? stream : wrap(stream));
     }
 
@@ -50,7 +56,7 @@ public sealed class LoopbackLink(IFrameEndpoint endpoint, string tenant = "local
         private long _bytesReceived;
         private int _disposed;
 
-        public LoopbackStream(IFrameEndpoint endpoint, string tenant) => _serving = Task.Run(() => ServeAsync(endpoint, tenant));
+        public LoopbackStream(IFrameEndpoint endpoint, string tenant, HopTicket? hop) => _serving = Task.Run(() => ServeAsync(endpoint, tenant, hop));
 
         public long BytesSent => Volatile.Read(ref _bytesSent);
 
@@ -107,12 +113,14 @@ public sealed class LoopbackLink(IFrameEndpoint endpoint, string tenant = "local
             _gone.Dispose();
         }
 
-        private async Task ServeAsync(IFrameEndpoint endpoint, string tenant)
+        private async Task ServeAsync(IFrameEndpoint endpoint, string tenant, HopTicket? hop)
         {
             Exception? failure = null;
             try
             {
-                await endpoint.ServeAsync(tenant, ReceiveAtWorkerAsync, SendFromWorkerAsync, _gone.Token).ConfigureAwait(false);
+                await (hop is null
+                    ? endpoint.ServeAsync(tenant, ReceiveAtWorkerAsync, SendFromWorkerAsync, _gone.Token)
+                    : endpoint.ServeHopAsync(hop, ReceiveAtWorkerAsync, SendFromWorkerAsync, _gone.Token)).ConfigureAwait(false);
             }
             catch (Exception e) when (_gone.IsCancellationRequested && e is OperationCanceledException or ChannelClosedException)
             {

@@ -22,6 +22,9 @@ public sealed class PairingLink
     /// <summary>Fewest random bytes of a token.</summary>
     public const int MinTokenBytes = 16;
 
+    /// <summary>Longest host name.</summary>
+    public const int MaxHostLength = 255;
+
     private const int MaxTokenBytes = 64;
     private const int MaxLinkLength = 1024;
 
@@ -60,9 +63,15 @@ public sealed class PairingLink
     public string Token { get; }
 
     /// <summary>host:port, with brackets around an IPv6 address.</summary>
-    public string Address => Host.Contains(':', StringComparison.Ordinal)
-        ? string.Create(CultureInfo.InvariantCulture, $"[{Host}]:{Port}")
-        : string.Create(CultureInfo.InvariantCulture, $"{Host}:{Port}");
+    public string Address => FormatAddress(Host, Port);
+
+    /// <summary>host:port, with brackets around an IPv6 address.</summary>
+    public static string FormatAddress(string host, int port) => host.Contains(':', StringComparison.Ordinal)
+        ? string.Create(CultureInfo.InvariantCulture, $"[{host}]:{port}")
+        : string.Create(CultureInfo.InvariantCulture, $"{host}:{port}");
+
+    /// <summary>True for a host name or address that a link may name.</summary>
+    public static bool IsHost(string host) => HostProblem(host) is null;
 
     /// <summary>A new token of 256 random bits.</summary>
     public static string NewToken() => Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
@@ -186,12 +195,12 @@ public sealed class PairingLink
 
     private static string? HostProblem(string host)
     {
-        if (host.Length is 0 or > 255)
+        if (host.Length is 0 or > MaxHostLength)
         {
-            return $"A host name has 1 to 255 characters, this one {host.Length}.";
+            return $"A host name has 1 to {MaxHostLength} characters, this one {host.Length}.";
         }
 
-        return Uri.CheckHostName(host) == UriHostNameType.Unknown ? $"'{host}' is neither a host name nor an address." : null;
+        return host.Contains('[', StringComparison.Ordinal) || Uri.CheckHostName(host) == UriHostNameType.Unknown ? $"'{host}' is neither a host name nor an address." : null;
     }
 
     private static byte[]? ParseFingerprint(string text)

@@ -5,6 +5,7 @@ using Cleave.Compute.Gpu;
 using Cleave.Models;
 using Cleave.Models.Hub;
 using Cleave.Protocol.Pairing;
+using Cleave.Worker.Chaining;
 
 namespace Cleave.Worker.Commands;
 
@@ -120,9 +121,34 @@ internal static class ServeCommand
         });
         Option<int> sessions = Positive("--max-sessions", "Sessions at once, over all tenants", new ServingLimits().MaxSessions);
         Option<int> rows = Positive("--max-rows", "Rows per step and per forward pass", new ServingLimits().MaxRowsPerStep, most: 65_536);
+        var next = new Option<NextWorkers>("--next-allow")
+        {
+            Description = "host:port,... of workers that rows may be passed on to when a client asks for a chain, as in their pairing links, or any; any lets every tenant make this machine connect wherever it likes (default: none; chains then pass through their client)",
+            DefaultValueFactory = _ => NextWorkers.None,
+            CustomParser = result =>
+            {
+                string text = result.Tokens[0].Value;
+                if (text == "any")
+                {
+                    return NextWorkers.Any();
+                }
+
+                string[] addresses = text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+                foreach (string address in addresses)
+                {
+                    if (!PairingLink.TrySplitAddress(address, out _, out _, out string? problem))
+                    {
+                        result.AddError(problem!);
+                        return NextWorkers.None;
+                    }
+                }
+
+                return NextWorkers.At(addresses);
+            },
+        };
         var verbose = new Option<bool>("--verbose") { Description = "Log what happens to sessions and connections, on standard error" };
         var jsonLog = new Option<bool>("--json-log") { Description = "The same as --verbose, as one JSON object a line: every event names its session and tenant" };
-        foreach (Option option in (Option[])[model, pull, revision, layers, weights, listen, advertise, kvTokens, threads, device, kvType, keyDirectory, linkFile, ephemeral, newToken, exitWithParent, child, idle, sessions, rows, verbose, jsonLog])
+        foreach (Option option in (Option[])[model, pull, revision, layers, weights, listen, advertise, kvTokens, threads, device, kvType, keyDirectory, linkFile, ephemeral, newToken, exitWithParent, child, idle, sessions, rows, next, verbose, jsonLog])
         {
             root.Options.Add(option);
         }
@@ -156,6 +182,7 @@ internal static class ServeCommand
                     Ephemeral = parsed.GetValue(ephemeral) || parsed.GetValue(child),
                     NewToken = parsed.GetValue(newToken),
                     ExitWithParent = parsed.GetValue(exitWithParent) || parsed.GetValue(child),
+                    Next = parsed.GetValue(next)!,
                     Verbose = parsed.GetValue(verbose) || parsed.GetValue(jsonLog),
                     JsonLog = parsed.GetValue(jsonLog),
                     Limits = new ServingLimits

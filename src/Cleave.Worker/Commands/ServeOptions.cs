@@ -3,6 +3,7 @@ using Cleave.Compute;
 using Cleave.Models;
 using Cleave.Models.Hub;
 using Cleave.Protocol.Pairing;
+using Cleave.Worker.Chaining;
 
 namespace Cleave.Worker.Commands;
 
@@ -52,6 +53,9 @@ internal sealed record ServeOptions
 
     /// <summary>Events as JSON lines instead of text.</summary>
     public bool JsonLog { get; init; }
+
+    /// <summary>Workers that rows may be passed on to.</summary>
+    public NextWorkers Next { get; init; } = NextWorkers.None;
 
     public required ServingLimits Limits { get; init; }
 

@@ -86,7 +86,7 @@ internal static class WorkerHost
 
         // 3. Server. The endpoint is disposed first, so that clients hear why their sessions end.
         using var certificate = WorkerKey.Certify(key, TimeProvider.System);
-        await using var endpoint = new WorkerEndpoint(model, tenants, options.Limits, TimeProvider.System, logging.CreateLogger("Cleave.Worker"));
+        await using var endpoint = new WorkerEndpoint(model, tenants, options.Limits, TimeProvider.System, logging.CreateLogger("Cleave.Worker"), options.Next);
         await using WorkerServer server = await WorkerServer.StartAsync(
             endpoint, tenants, certificate, options.Listen, options.Limits, TimeProvider.System, logging, stop).ConfigureAwait(false);
 

@@ -15,7 +15,7 @@ internal static partial class WorkerLog
     public static partial void SessionResumed(ILogger logger, long session, string tenant, ulong lastReceivedSeq);
 
     [LoggerMessage(4, LogLevel.Information, "Session {Session} of tenant {Tenant} closed: {Reason}")]
-    public static partial void SessionClosed(ILogger logger, long session, string tenant, WireErrorCode reason);
+    public static partial void SessionClosed(ILogger logger, long session, string tenant, string reason);
 
     [LoggerMessage(5, LogLevel.Information, "Session {Session} of tenant {Tenant} lost its stream; it can be resumed")]
     public static partial void StreamLost(ILogger logger, long session, string tenant);
@@ -40,4 +40,13 @@ internal static partial class WorkerLog
 
     [LoggerMessage(12, LogLevel.Information, "Frame {Seq} of session {Session} of tenant {Tenant} refused: {Code}, retry after {RetryAfterMs} ms")]
     public static partial void FrameRefused(ILogger logger, ulong seq, long session, string tenant, WireErrorCode code, int retryAfterMs);
+
+    [LoggerMessage(13, LogLevel.Information, "Session {Session} passes its rows on to {Next}, layers {Start} to {End}")]
+    public static partial void Forwarding(ILogger logger, long session, string next, int start, int end);
+
+    [LoggerMessage(14, LogLevel.Warning, "Session {Session} lost its next worker {Next} for a while: {Problem}")]
+    public static partial void NextBroken(ILogger logger, long session, string next, string problem);
+
+    [LoggerMessage(15, LogLevel.Information, "Session {Session} goes on with its next worker {Next}, {Frames} frames sent again")]
+    public static partial void NextResumed(ILogger logger, long session, string next, int frames);
 }

@@ -46,7 +46,7 @@ internal sealed class WorkerMetrics : IDisposable
 
     public void Refused(WireErrorCode code) => _refusals.Add(1, new KeyValuePair<string, object?>("code", code.ToString()));
 
-    public void SessionClosed(WireErrorCode code) => _closed.Add(1, new KeyValuePair<string, object?>("code", code.ToString()));
+    public void SessionClosed(string reason) => _closed.Add(1, new KeyValuePair<string, object?>("code", reason));
 
     public void SessionResumed() => _resumed.Add(1);
 

@@ -1,3 +1,4 @@
+using Cleave.Protocol.Frames;
 using Cleave.Protocol.Grpc;
 using Cleave.Worker.Diagnostics;
 using Cleave.Worker.Tenants;
@@ -6,25 +7,30 @@ using Microsoft.Extensions.Primitives;
 
 namespace Cleave.Worker.Hosting;
 
-/// <summary>Every call shows a token before anything of it is read. A call without a valid one is answered with gRPC's own status.</summary>
-internal sealed class TokenGate(TenantTable tenants, WorkerMetrics metrics, ILogger logger)
+/// <summary>Every call shows a token, or another worker's hop ticket, before anything of it is read. A call without a valid one is answered with gRPC's own status.</summary>
+internal sealed class TokenGate(TenantTable tenants, WorkerEndpoint endpoint, ILogger logger)
 {
     private const string TenantItem = "tenant";
+    private const string HopItem = "hop";
 
     /// <summary>The tenant that was let in.</summary>
     public static string TenantOf(HttpContext context) => (string)context.Items[TenantItem]!;
 
+    /// <summary>The ticket another worker was let in with; null for a client.</summary>
+    public static HopTicket? HopOf(HttpContext context) => context.Items[HopItem] as HopTicket;
+
     public Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
         StringValues values = context.Request.Headers[WorkerMethods.TokenKey];
-        string? token = values.Count == 1 && values[0] is { } value && value.StartsWith(WorkerMethods.TokenScheme, StringComparison.Ordinal)
-            ? value[WorkerMethods.TokenScheme.Length..]
-            : null;
-        string? tenant = tenants.Authenticate(token);
+        string shown = values.Count == 1 ? values[0] ?? "" : "";
+        HopTicket? hop = null;
+        string? tenant = shown.StartsWith(WorkerMethods.HopScheme, StringComparison.Ordinal)
+            ? HopTicket.TryParse(shown[WorkerMethods.HopScheme.Length..], out hop) ? endpoint.TenantOf(hop!) : null
+            : tenants.Authenticate(shown.StartsWith(WorkerMethods.TokenScheme, StringComparison.Ordinal) ? shown[WorkerMethods.TokenScheme.Length..] : null);
         ConnectionAdmission.Ticket? ticket = context.Features.Get<ConnectionAdmission.Ticket>();
         if (tenant is null)
         {
-            metrics.WrongToken();
+            endpoint.Metrics.WrongToken();
             WorkerLog.WrongToken(logger, context.Connection.RemoteIpAddress?.ToString() ?? "?");
             ticket?.CountWrongToken();
             return Refuse(context, StatusCode.Unauthenticated, "a valid token is needed");
@@ -36,6 +42,7 @@ internal sealed class TokenGate(TenantTable tenants, WorkerMetrics metrics, ILog
         }
 
         context.Items[TenantItem] = tenant;
+        context.Items[HopItem] = hop;
         return next(context);
     }
 

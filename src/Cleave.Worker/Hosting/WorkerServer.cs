@@ -62,7 +62,7 @@ public sealed class WorkerServer : IAsyncDisposable
         builder.Services.AddLogging();
         ILogger logger = logging?.CreateLogger("Cleave.Worker") ?? Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance;
         var admission = new ConnectionAdmission(limits, endpoint.Accounts, time, logger);
-        var gate = new TokenGate(tenants, endpoint.Metrics, logger);
+        var gate = new TokenGate(tenants, endpoint, logger);
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;

@@ -12,8 +12,9 @@ namespace Cleave.Worker.Hosting;
 internal sealed class WorkerService(IFrameEndpoint endpoint)
 {
     /// <summary>Answers Describe.</summary>
-    public Task<byte[]> Describe(byte[] request, ServerCallContext context) =>
-        Task.FromResult(DescriptionCodec.Write(endpoint.Describe(TokenGate.TenantOf(context.GetHttpContext()))));
+    public Task<byte[]> Describe(byte[] request, ServerCallContext context) => TokenGate.HopOf(context.GetHttpContext()) is null
+        ? Task.FromResult(DescriptionCodec.Write(endpoint.Describe(TokenGate.TenantOf(context.GetHttpContext()))))
+        : throw new RpcException(new Status(StatusCode.PermissionDenied, "a hop ticket is for one session"));
 
     /// <summary>Serves a stream.</summary>
     public async Task Session(IAsyncStreamReader<byte[]> requests, IServerStreamWriter<WorkerFrame> responses, ServerCallContext context)
@@ -22,11 +23,13 @@ internal sealed class WorkerService(IFrameEndpoint endpoint)
         await context.WriteResponseHeadersAsync([]).ConfigureAwait(false);
         try
         {
-            await endpoint.ServeAsync(
-                TokenGate.TenantOf(context.GetHttpContext()),
-                async cancellationToken => await requests.MoveNext(cancellationToken).ConfigureAwait(false) ? (ReadOnlyMemory<byte>?)requests.Current : null,
-                async (frame, cancellationToken) => await responses.WriteAsync(frame, cancellationToken).ConfigureAwait(false),
-                context.CancellationToken).ConfigureAwait(false);
+            HttpContext call = context.GetHttpContext();
+            Func<CancellationToken, ValueTask<ReadOnlyMemory<byte>?>> receive = async cancellationToken =>
+                await requests.MoveNext(cancellationToken).ConfigureAwait(false) ? (ReadOnlyMemory<byte>?)requests.Current : null;
+            Func<WorkerFrame, CancellationToken, ValueTask> send = async (frame, cancellationToken) => await responses.WriteAsync(frame, cancellationToken).ConfigureAwait(false);
+            await (TokenGate.HopOf(call) is { } hop
+                ? endpoint.ServeHopAsync(hop, receive, send, context.CancellationToken)
+                : endpoint.ServeAsync(TokenGate.TenantOf(call), receive, send, context.CancellationToken)).ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or OperationCanceledException or ConnectionAbortedException)
         {

@@ -4,6 +4,7 @@ using Cleave.Engine;
 using Cleave.Protocol;
 using Cleave.Protocol.Codec;
 using Cleave.Protocol.Frames;
+using Cleave.Worker.Chaining;
 using Cleave.Worker.Diagnostics;
 using Cleave.Worker.Sessions;
 
@@ -251,7 +252,7 @@ internal sealed class ComputeLoop : IDisposable
             CacheOutcome kept = cache.Keep(step.Keep);
             if (!kept.Succeeded)
             {
-                refusal = CacheRefusal(session, step, kept);
+                refusal = Refusal(session, step, kept);
                 return true;
             }
 
@@ -287,7 +288,7 @@ internal sealed class ComputeLoop : IDisposable
 
         if (!outcome.Succeeded)
         {
-            refusal = CacheRefusal(session, step, outcome);
+            refusal = Refusal(session, step, outcome);
             return true;
         }
 
@@ -304,8 +305,9 @@ internal sealed class ComputeLoop : IDisposable
                 continue;
             }
 
-            if (step.Returned[i])
+            if (step.Returned[i] || session.Next is not null)
             {
+                // The next worker of a chain gets all rows, whichever come back from it.
                 _returned.Add(_rows);
             }
 
@@ -356,7 +358,15 @@ internal sealed class ComputeLoop : IDisposable
 
             if (entry.Frame is not PendingStep step)
             {
-                entry.Session.Complete(entry.Frame, entry.Reply!);
+                if (entry is { Session.Next: { } relay, Frame: PendingTruncate truncate })
+                {
+                    relay.Forward(new RelayedFrame(truncate, new TruncateFrame(truncate.Seq, 0, truncate.Length), 0, [], 0, 0, _time.GetTimestamp()));
+                }
+                else
+                {
+                    entry.Session.Complete(entry.Frame, entry.Reply!);
+                }
+
                 continue;
             }
 
@@ -370,59 +380,19 @@ internal sealed class ComputeLoop : IDisposable
                 continue;
             }
 
-            entry.Session.Complete(
-                step,
-                new RowsFrame(step.Seq, step.Epoch, ReturnedIds(step, entry), Bitmap(entry.Dropped), Micros(step.ReceivedAt, startedAt), computeMicros, payload));
-        }
-    }
-
-    private static ulong[] ReturnedIds(PendingStep step, Entry entry)
-    {
-        var ids = new ulong[entry.ReturnedCount];
-        int count = 0;
-        for (int i = 0; i < step.Rows.Length; i++)
-        {
-            if (step.Returned[i] && !entry.Dropped[i])
+            uint queueMicros = Micros(step.ReceivedAt, startedAt);
+            if (entry.Session.Next is { } next)
             {
-                ids[count++] = step.Rows[i].Id;
+                next.Forward(StepAnswers.Onward(step, entry.Dropped, payload, queueMicros, computeMicros, _time.GetTimestamp()));
+                continue;
             }
-        }
 
-        return ids;
+            entry.Session.Complete(step, StepAnswers.Rows(step, entry.Dropped, payload, queueMicros, computeMicros));
+        }
     }
 
-    private static byte[] Bitmap(bool[] dropped)
-    {
-        if (!dropped.AsSpan().Contains(true))
-        {
-            return [];
-        }
-
-        var bitmap = new byte[(dropped.Length + 7) / 8];
-        for (int i = 0; i < dropped.Length; i++)
-        {
-            bitmap[i / 8] |= (byte)((dropped[i] ? 1 : 0) << (i % 8));
-        }
-
-        return bitmap;
-    }
-
-    private WireError CacheRefusal(WorkerSession session, PendingStep step, CacheOutcome outcome)
-    {
-        KvCache cache = session.Cache;
-        int i = outcome.Index;
-        return outcome.Fault switch
-        {
-            CacheFault.IdOutOfOrder => new WireError(WireErrorCode.OutOfOrder, $"Row {i} of step {step.Seq} has id {step.Rows[i].Id}; ids up to {cache.LastId} were used."),
-            CacheFault.UnknownParent => new WireError(WireErrorCode.UnknownParent, $"Row {i} of step {step.Seq} has parent {step.Rows[i].ParentId}, which was never sent."),
-            CacheFault.UnknownRow => new WireError(WireErrorCode.UnknownRow, $"Kept id {i} of step {step.Seq} is {step.Keep[i]}, which is not a live row."),
-            CacheFault.NotAChain => new WireError(WireErrorCode.UnknownRow, $"Kept id {i} of step {step.Seq} is {step.Keep[i]}, which does not continue the chain."),
-            CacheFault.OverSessionLimit => new WireError(WireErrorCode.QuotaExceeded, $"Step {step.Seq} has {step.Rows.Length} rows and the session room for {i} of its {cache.MaxTokens} KV tokens."),
-            CacheFault.PastContext => new WireError(WireErrorCode.QuotaExceeded, $"Row {i} of step {step.Seq} is past the model's context of {_model.Config.ContextLength} positions."),
-            CacheFault.PoolExhausted => new WireError(WireErrorCode.Busy, $"Step {step.Seq} needs {step.Rows.Length} KV tokens and all {_model.Pool.Capacity} of the worker are in use.", RetryAfterMs: _table.RetryAfterMs()),
-            _ => throw new InvalidOperationException($"No wire error for {outcome.Fault}."),
-        };
-    }
+    private WireError Refusal(WorkerSession session, PendingStep step, CacheOutcome outcome) => CacheRefusal.For(
+        session.Cache, step, outcome, _model.Pool.Capacity, _model.Config.ContextLength, outcome.Fault == CacheFault.PoolExhausted ? _table.RetryAfterMs() : 0);
 
     private void Charge(WorkerSession session)
     {

@@ -39,7 +39,7 @@ internal sealed class SessionTable(SessionContext context, WorkerModel model, Wo
         }
 
         var cache = new KvCache(model.Pool, open.MaxKvTokens, model.Config.ContextLength);
-        session = new WorkerSession(context, account, Interlocked.Increment(ref _opened), version, open.WireType, cache);
+        session = new WorkerSession(context, account, Interlocked.Increment(ref _opened), version, open.WireType, cache, open.TakesHop);
         if (TryAdd(session, requester: null) is { } refusal)
         {
             session = null;
@@ -54,6 +54,11 @@ internal sealed class SessionTable(SessionContext context, WorkerModel model, Wo
     public WireError? TryFork(WorkerSession original, out WorkerSession? copy)
     {
         copy = null;
+        if (original.Next is not null || original.HopSecret is not null)
+        {
+            return new WireError(WireErrorCode.NotForwarded, "A session that is part of a chain cannot be forked: its rows lie on several workers.");
+        }
+
         int quota = original.Account.Quota.KvTokens;
         int shared = original.Cache.CommittedLength;
         if (original.Account.KvTokens + shared > quota)
@@ -91,14 +96,41 @@ internal sealed class SessionTable(SessionContext context, WorkerModel model, Wo
 
         bool allowed = (found ?? _nobody).HasSecret(ticket.Secret.Span) & found is not null & ReferenceEquals(found?.Account, account);
         session = allowed ? found : null;
-        return allowed ? null : new WireError(
-            WireErrorCode.UnknownSession,
-            $"There is no such session: it was closed, evicted, idle for more than {context.Limits.IdleTimeout.TotalSeconds:0} s, or never was on this worker since it started.",
-            SessionSurvives: false);
+        return allowed ? null : Unknown;
     }
 
-    /// <summary>Ends a session. Its stream is told why unless <paramref name="tellStream"/> is false.</summary>
-    public bool Close(WorkerSession session, WireError reason, bool tellStream = true)
+    /// <summary>The session another worker was let in for: a ticket that names another is answered as an unknown one.</summary>
+    public WireError? TryAttach(WorkerSession hop, ResumeTicket ticket, out WorkerSession? session)
+    {
+        bool allowed = hop.HasHopSecret(ticket.Secret.Span) & new Guid(ticket.SessionId.Span) == hop.Id;
+        session = allowed ? hop : null;
+        return allowed ? null : Unknown;
+    }
+
+    /// <summary>What is said of every session that cannot be resumed.</summary>
+    public WireError Unknown { get; } = new(
+        WireErrorCode.UnknownSession,
+        $"There is no such session: it was closed, evicted, idle for more than {context.Limits.IdleTimeout.TotalSeconds:0} s, or never was on this worker since it started.",
+        SessionSurvives: false);
+
+    /// <summary>The session a hop ticket names, or null; an unknown one and a wrong secret take the same work.</summary>
+    public WorkerSession? Find(HopTicket ticket)
+    {
+        WorkerSession? found;
+        lock (_lock)
+        {
+            found = _sessions.GetValueOrDefault(ticket.SessionId);
+        }
+
+        return (found ?? _nobody).HasHopSecret(ticket.Secret.Span) ? found : null;
+    }
+
+    /// <summary>The client is done with a session.</summary>
+    public void CloseAsAsked(WorkerSession session) =>
+        Close(session, new WireError(WireErrorCode.UnknownSession, "The session was closed.", SessionSurvives: false), tellStream: false, "closed by the client");
+
+    /// <summary>Ends a session. Its stream is told why unless <paramref name="tellStream"/> is false; logs and metrics may call it something else than the code.</summary>
+    public bool Close(WorkerSession session, WireError reason, bool tellStream = true, string? called = null)
     {
         if (!Remove(session))
         {
@@ -106,8 +138,9 @@ internal sealed class SessionTable(SessionContext context, WorkerModel model, Wo
         }
 
         session.MarkClosed(reason, tellStream);
-        WorkerLog.SessionClosed(logger, session.Number, session.Account.Name, reason.Code);
-        metrics.SessionClosed(reason.Code);
+        called ??= reason.Code.ToString();
+        WorkerLog.SessionClosed(logger, session.Number, session.Account.Name, called);
+        metrics.SessionClosed(called);
         Released(session);
         return true;
     }
@@ -215,8 +248,8 @@ internal sealed class SessionTable(SessionContext context, WorkerModel model, Wo
     private void CloseEvicted(WorkerSession victim)
     {
         victim.MarkClosed(new WireError(WireErrorCode.Expired, "The session was idle and its room was needed.", SessionSurvives: false), tellStream: true);
-        WorkerLog.SessionClosed(logger, victim.Number, victim.Account.Name, WireErrorCode.Expired);
-        metrics.SessionClosed(WireErrorCode.Expired);
+        WorkerLog.SessionClosed(logger, victim.Number, victim.Account.Name, nameof(WireErrorCode.Expired));
+        metrics.SessionClosed(nameof(WireErrorCode.Expired));
     }
 
     private bool Remove(WorkerSession session)

@@ -3,6 +3,7 @@ using Cleave.Engine;
 using Cleave.Protocol;
 using Cleave.Protocol.Codec;
 using Cleave.Protocol.Frames;
+using Cleave.Worker.Chaining;
 using Cleave.Worker.Tenants;
 
 namespace Cleave.Worker.Sessions;
@@ -20,12 +21,14 @@ namespace Cleave.Worker.Sessions;
 /// </summary>
 internal sealed class WorkerSession
 {
+    private static readonly byte[] s_noHop = new byte[FrameCodec.SecretBytes];
+
     private readonly Lock _lock = new();
     private readonly ServingLimits _limits;
     private readonly TimeProvider _time;
     private readonly ByteBudget _workerBytes;
     private readonly ByteBudget _bytes;
-    private readonly int _hiddenSize;
+    private readonly StepIntake _intake;
     private readonly int _maxRowsPerStep;
     private readonly int _maxFramesInFlight;
     private readonly byte[] _secret = RandomNumberGenerator.GetBytes(FrameCodec.SecretBytes);
@@ -39,13 +42,13 @@ internal sealed class WorkerSession
     private int _queuedRows;
     private long _activeAt;
 
-    public WorkerSession(SessionContext context, TenantAccount account, long number, ushort version, WireType wireType, KvCache cache)
+    public WorkerSession(SessionContext context, TenantAccount account, long number, ushort version, WireType wireType, KvCache cache, bool takesHop = false)
     {
         _limits = context.Limits;
         _time = context.Time;
         _workerBytes = context.Bytes;
         _bytes = new ByteBudget(_limits.MaxBufferedBytesPerSession);
-        _hiddenSize = context.Shape.HiddenSize;
+        _intake = new StepIntake(context.Shape, wireType, cache.MaxTokens);
         _maxRowsPerStep = context.Shape.MaxRowsPerStep;
         _maxFramesInFlight = context.Shape.MaxFramesInFlight;
         _activeAt = _time.GetTimestamp();
@@ -54,10 +57,17 @@ internal sealed class WorkerSession
         Version = version;
         WireType = wireType;
         Cache = cache;
+        HopSecret = takesHop ? HopTicket.SecretOf(_secret, Id) : null;
     }
 
     /// <summary>128 random bits, issued here.</summary>
     public Guid Id { get; } = new(RandomNumberGenerator.GetBytes(FrameCodec.SecretBytes));
+
+    /// <summary>Lets another worker bring the session's rows; null when none may.</summary>
+    public byte[]? HopSecret { get; }
+
+    /// <summary>Passes the session's rows on; null when they go back from here. Set before the session's first stream.</summary>
+    public HopRelay? Next { get; set; }
 
     /// <summary>Names the session in logs, where its id has no place.</summary>
     public long Number { get; }
@@ -128,6 +138,9 @@ internal sealed class WorkerSession
 
     /// <summary>True for the secret issued with this session; takes the same time for any other.</summary>
     public bool HasSecret(ReadOnlySpan<byte> secret) => CryptographicOperations.FixedTimeEquals(secret, _secret);
+
+    /// <summary>True for the secret of the session's hop ticket; takes the same time for any other.</summary>
+    public bool HasHopSecret(ReadOnlySpan<byte> secret) => CryptographicOperations.FixedTimeEquals(secret, HopSecret ?? s_noHop) & HopSecret is not null;
 
     /// <summary>A sign of life.</summary>
     public void Touch()
@@ -263,12 +276,12 @@ internal sealed class WorkerSession
         long bytes = 0;
         if (frame is StepFrame received)
         {
-            if (StepProblem(received) is { } problem)
+            if (_intake.Problem(received) is { } problem)
             {
                 return new Acceptance(null, new ErrorFrame(problem));
             }
 
-            bytes = BufferedBytes(received);
+            bytes = _intake.BufferedBytes(received.Rows.Length);
             if (!_bytes.TryTake(bytes))
             {
                 return Refused(seq, WireErrorCode.QuotaExceeded, $"Frame {seq} needs {bytes} bytes of buffers beside {_bytes.Used}; a session may use {_limits.MaxBufferedBytesPerSession}. Acknowledge replies first.");
@@ -280,7 +293,7 @@ internal sealed class WorkerSession
                 return Refused(seq, WireErrorCode.Busy, $"Frame {seq} needs {bytes} bytes of buffers and the worker's are full.", retryAfterMs: 250);
             }
 
-            if (!TryDecode(received, receivedAt, out PendingStep? step, out WireError? error))
+            if (!_intake.TryDecode(received, receivedAt, out PendingStep? step, out WireError? error))
             {
                 ReturnBytes(bytes);
                 return new Acceptance(null, new ErrorFrame(error!));
@@ -324,16 +337,16 @@ internal sealed class WorkerSession
     {
         lock (_lock)
         {
-            ReturnBytes(QueueBytes(frame));
+            ReturnBytes(_intake.QueueBytes(frame));
             if (_closed is not null)
             {
-                ReturnBytes(ReplyBytes(frame));
+                ReturnBytes(_intake.ReplyBytes(frame));
                 return;
             }
 
             _applied = frame.Seq;
             _activeAt = _time.GetTimestamp();
-            _replies.Enqueue((frame.Seq, reply, ReplyBytes(frame)));
+            _replies.Enqueue((frame.Seq, reply, _intake.ReplyBytes(frame)));
             _stream?.Post(reply);
         }
     }
@@ -343,7 +356,7 @@ internal sealed class WorkerSession
     {
         lock (_lock)
         {
-            ReturnBytes(QueueBytes(frame) + ReplyBytes(frame));
+            ReturnBytes(_intake.QueueBytes(frame) + _intake.ReplyBytes(frame));
             _accepted = frame.Seq - 1;
             _stream?.Post(new ErrorFrame(error with { Seq = frame.Seq }));
         }
@@ -354,7 +367,7 @@ internal sealed class WorkerSession
     {
         lock (_lock)
         {
-            ReturnBytes(QueueBytes(frame) + ReplyBytes(frame));
+            ReturnBytes(_intake.QueueBytes(frame) + _intake.ReplyBytes(frame));
         }
     }
 
@@ -371,6 +384,7 @@ internal sealed class WorkerSession
             _closed = reason;
             _stream?.End(tellStream ? reason : null);
             _stream = null;
+            Next?.End();
             while (_replies.TryDequeue(out (ulong Seq, WorkerFrame Frame, long Bytes) reply))
             {
                 ReturnBytes(reply.Bytes);
@@ -410,71 +424,6 @@ internal sealed class WorkerSession
 
         _acked = Math.Max(_acked, ack);
     }
-
-    private WireError? StepProblem(StepFrame step)
-    {
-        if (step.Rows.Length > _maxRowsPerStep || step.Keep.Length > Cache.MaxTokens)
-        {
-            return new WireError(WireErrorCode.TooLarge, $"Step {step.Seq} has {step.Rows.Length} rows and {step.Keep.Length} kept ids; at most {_maxRowsPerStep} rows, and kept ids up to the session's {Cache.MaxTokens} tokens.", Seq: step.Seq);
-        }
-
-        long expected = (long)step.Rows.Length * ActivationCodec.RowBytes(WireType, _hiddenSize);
-        if (step.Payload.Length != expected)
-        {
-            return new WireError(WireErrorCode.Malformed, $"Step {step.Seq} has {step.Rows.Length} rows and a payload of {step.Payload.Length} bytes; {WireType} rows of {_hiddenSize} take {expected}.", Seq: step.Seq);
-        }
-
-        ReadOnlySpan<StepRow> rows = step.Rows.Span;
-        for (int i = 0; i < rows.Length; i++)
-        {
-            if ((rows[i].Flags & RowFlags.Tap) != 0)
-            {
-                return new WireError(WireErrorCode.Malformed, $"Row {i} of step {step.Seq} asks for a tap, which this version reserves.", Seq: step.Seq);
-            }
-
-            if (i > 0 && (rows[i - 1].Flags & RowFlags.Dummy) != 0 && (rows[i].Flags & RowFlags.Dummy) == 0)
-            {
-                return new WireError(WireErrorCode.Malformed, $"Row {i} of step {step.Seq} follows a dummy row; dummy rows end a step.", Seq: step.Seq);
-            }
-        }
-
-        return null;
-    }
-
-    private bool TryDecode(StepFrame step, long receivedAt, out PendingStep? pending, out WireError? error)
-    {
-        ReadOnlySpan<StepRow> rows = step.Rows.Span;
-        var hidden = new float[rows.Length * _hiddenSize];
-        if (!ActivationCodec.TryDecode(WireType, step.Payload.Span, _hiddenSize, hidden, out int badRow))
-        {
-            pending = null;
-            error = new WireError(WireErrorCode.NotFinite, $"Row {badRow} of step {step.Seq} has a number that is not finite.", Seq: step.Seq);
-            return false;
-        }
-
-        var tree = new TreeRow[rows.Length];
-        var returned = new bool[rows.Length];
-        int dummies = 0;
-        for (int i = 0; i < rows.Length; i++)
-        {
-            tree[i] = new TreeRow(rows[i].Id, rows[i].ParentId);
-            returned[i] = (rows[i].Flags & RowFlags.Return) != 0;
-            dummies += (rows[i].Flags & RowFlags.Dummy) != 0 ? 1 : 0;
-        }
-
-        pending = new PendingStep(step.Seq, receivedAt, step.Epoch, step.Keep.ToArray(), tree, returned, dummies, hidden);
-        error = null;
-        return true;
-    }
-
-    private long BufferedBytes(StepFrame step) => (step.Rows.Length * ((4L * _hiddenSize) + 24)) + ReplyBytes(step.Rows.Length);
-
-    private long QueueBytes(PendingFrame frame) => frame is PendingStep step ? step.Rows.Length * ((4L * _hiddenSize) + 24) : 0;
-
-    private long ReplyBytes(PendingFrame frame) => frame is PendingStep step ? ReplyBytes(step.Rows.Length) : 0;
-
-    // All rows are counted as returned: simpler than exact, and never too little.
-    private long ReplyBytes(int rows) => rows * (8L + ActivationCodec.RowBytes(WireType, _hiddenSize));
 
     private void ReturnBytes(long bytes)
     {

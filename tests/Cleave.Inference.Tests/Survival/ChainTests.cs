@@ -1,34 +1,128 @@
-using Cleave.Compute;
-using Cleave.Inference.Decoding;
 using Cleave.Inference.Sessions;
-using Cleave.Models;
 using Cleave.Protocol;
 using Cleave.Protocol.Links;
 using Cleave.Worker;
-using Cleave.Worker.Scheduling;
-using Cleave.Worker.Tenants;
+using Cleave.Worker.Chaining;
 
 namespace Cleave.Inference.Tests.Survival;
 
 /// <summary>A middle spread over workers in a row gives the bits of one worker, and survives what a session on one survives.</summary>
 public sealed class ChainTests : IAsyncDisposable
 {
-    private static readonly Cut s_cut = new(2, 2);
-    private readonly TrustedModel _model = DemoModel.Load(s_cut);
-    private readonly Dictionary<(int, int), (CpuDevice Device, WorkerModel Model, WorkerEndpoint Endpoint)> _workers = [];
+    private readonly ChainScene _scene = new();
+
+    [Theory]
+    [InlineData("sequential", false)]
+    [InlineData("suffix", false)]
+    [InlineData("sequential", true)]
+    [InlineData("suffix", true)]
+    public async Task Two_and_three_workers_in_a_row_give_the_bits_of_one(string decoder, bool forward)
+    {
+        _scene.Forward = forward;
+        (int[] Tokens, List<uint> Logits) one = await _scene.RunAsync(decoder, [_scene.Worker(2, 10)], null);
+        Assert.Equal(DemoModel.GreedyCases[0].GreedyIds[..12], one.Tokens[..12]);
+        foreach (ILink[] chain in (ILink[][])[[_scene.Worker(2, 6), _scene.Worker(6, 10)], [_scene.Worker(2, 3), _scene.Worker(3, 9), _scene.Worker(9, 10)], [_scene.Worker(6, 10), _scene.Worker(2, 6)]])
+        {
+            (int[] tokens, List<uint> logits) = await _scene.RunAsync(decoder, chain, null);
+            Assert.Equal(one.Tokens, tokens);
+            Assert.Equal(one.Logits, logits);
+        }
+    }
 
     [Theory]
     [InlineData("sequential")]
     [InlineData("suffix")]
-    public async Task Two_and_three_workers_in_a_row_give_the_bits_of_one(string decoder)
+    public async Task A_link_lost_between_workers_is_mended_there(string decoder)
     {
-        (int[] Tokens, List<uint> Logits) one = await RunAsync(decoder, [Worker(2, 10)], null);
-        Assert.Equal(DemoModel.GreedyCases[0].GreedyIds[..12], one.Tokens[..12]);
-        foreach (ILink[] chain in (ILink[][])[[Worker(2, 6), Worker(6, 10)], [Worker(2, 3), Worker(3, 9), Worker(9, 10)], [Worker(6, 10), Worker(2, 6)]])
+        _scene.Forward = true;
+        int frames = 0;
+        _scene.Between = (_, link) => new FaultyLink(link) { Passed = () => frames++ };
+        int[] expected = (await _scene.RunAsync(decoder, [_scene.Worker(2, 6), _scene.Worker(6, 10)], null)).Tokens;
+        Assert.InRange(frames, 30, 1000);
+        int boundaries = frames;
+        for (int boundary = 4; boundary < boundaries - 4; boundary += 3)
         {
-            (int[] tokens, List<uint> logits) = await RunAsync(decoder, chain, null);
-            Assert.Equal(one.Tokens, tokens);
-            Assert.Equal(one.Logits, logits);
+            FaultyLink? cut = null;
+            _scene.Between = (_, link) => cut = new FaultyLink(link) { BreakAt = boundary };
+            var events = new List<SessionEvent>();
+            Assert.Equal(expected, (await _scene.RunAsync(decoder, [_scene.Worker(2, 6), _scene.Worker(6, 10)], events)).Tokens);
+            Assert.True(cut!.Boundaries > boundary);
+            Assert.Empty(events);
+        }
+    }
+
+    [Fact]
+    public async Task The_link_to_a_chain_lost_is_resumed_with_the_same_tokens()
+    {
+        _scene.Forward = true;
+        var whole = new FaultyLink(_scene.Worker(2, 6));
+        int[] expected = (await _scene.RunAsync("suffix", [whole, _scene.Worker(6, 10)], null)).Tokens;
+        for (int boundary = 4; boundary < whole.Boundaries - 4; boundary += 5)
+        {
+            var events = new List<SessionEvent>();
+            Assert.Equal(expected, (await _scene.RunAsync("suffix", [new FaultyLink(_scene.Worker(2, 6)) { BreakAt = boundary }, _scene.Worker(6, 10)], events)).Tokens);
+            Assert.Contains(events, e => e.Kind == SessionEventKind.Resumed);
+            Assert.DoesNotContain(events, e => e.Kind is SessionEventKind.Replaying or SessionEventKind.NotForwarded);
+        }
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task A_worker_lost_in_a_forwarded_chain_costs_a_replay_through_another_chain(int lost)
+    {
+        _scene.Forward = true;
+        (int Start, int End)[] parts = [(2, 5), (5, 8), (8, 10)];
+        int[] expected = (await _scene.RunAsync("suffix", [.. parts.Select(part => (ILink)_scene.Worker(part.Start, part.End))], null)).Tokens;
+        for (int boundary = 6; boundary < 30; boundary += 6)
+        {
+            // The trusted side's and the neighbour's links to that worker die together; the part's other worker stays.
+            FaultyLink[] links = [.. parts.Select(part => new FaultyLink(_scene.Worker(part.Start, part.End)))];
+            var spare = new FaultyLink(_scene.Worker(parts[lost].Start, parts[lost].End)) { AnswerDelayMs = 5 };
+            FaultyLink dying = links[lost];
+            dying.KillsWorker = true;
+            if (lost == 0)
+            {
+                dying.BreakAt = boundary;
+                _scene.Between = static (_, link) => link;
+            }
+            else
+            {
+                _scene.Between = (hop, link) => hop.LayerEnd != parts[lost].End || dying.IsDead ? link : new FaultyLink(link) { BreakAt = boundary, KillsWorker = true, Killed = () => dying.IsDead = true };
+            }
+
+            var events = new List<SessionEvent>();
+            Assert.Equal(expected, (await _scene.RunAsync("suffix", [.. links, spare], events)).Tokens);
+            Assert.True(dying.IsDead, $"nothing was lost at boundary {boundary}");
+            Assert.Contains(events, e => e.Kind == SessionEventKind.Replayed);
+            Assert.DoesNotContain(events, e => e.Kind is SessionEventKind.IdentityNotPromised or SessionEventKind.NotForwarded);
+        }
+    }
+
+    [Fact]
+    public async Task A_chain_that_may_not_forward_passes_through_here_and_says_so_once()
+    {
+        int[] expected = (await _scene.RunAsync("suffix", [_scene.Worker(2, 6), _scene.Worker(6, 10)], null)).Tokens;
+        _scene.Forward = true;
+        foreach ((NextWorkers allowed, ILink second, string says) in new (NextWorkers, ILink, string)[]
+        {
+            (NextWorkers.None, _scene.Worker(6, 10), "operator of the worker of layers 2..6 has not allowed it"),
+            (NextWorkers.At(["elsewhere.example:7707"]), _scene.Worker(6, 10), "--next-allow 127.0.0.1:6"),
+            (NextWorkers.Any(hop => new FaultyLink(_scene.LinkTo(hop)) { IsDead = true }), _scene.Worker(6, 10), "the worker is dead"),
+            (NextWorkers.Any(), new OlderLink(_scene.Worker(6, 10)), "worker of layers 6..10 speaks protocol version 1"),
+        })
+        {
+            await using WorkerEndpoint first = new(_scene.ModelOf(2, 6), ChainScene.OneTenant(), next: allowed);
+            WorkerChain chain = await _scene.ConnectAsync([new LoopbackLink(first), second]);
+            var events = new List<SessionEvent>();
+            for (int i = 0; i < 2; i++)
+            {
+                Assert.Equal(expected, (await _scene.RunAsync("suffix", chain, events)).Tokens);
+            }
+
+            SessionEvent said = Assert.Single(events, e => e.Kind == SessionEventKind.NotForwarded);
+            Assert.Contains(says, said.Message, StringComparison.Ordinal);
         }
     }
 
@@ -37,14 +131,14 @@ public sealed class ChainTests : IAsyncDisposable
     {
         for (int hop = 0; hop < 2; hop++)
         {
-            FaultyLink[] links = [new(Worker(2, 6)), new(Worker(6, 10))];
-            int[] expected = (await RunAsync("suffix", links, null)).Tokens;
+            FaultyLink[] links = [new(_scene.Worker(2, 6)), new(_scene.Worker(6, 10))];
+            int[] expected = (await _scene.RunAsync("suffix", links, null)).Tokens;
             for (int boundary = 4; boundary < links[hop].Boundaries - 4; boundary += 5)
             {
-                FaultyLink[] cut = [new(Worker(2, 6)), new(Worker(6, 10))];
+                FaultyLink[] cut = [new(_scene.Worker(2, 6)), new(_scene.Worker(6, 10))];
                 cut[hop].BreakAt = boundary;
                 var events = new List<SessionEvent>();
-                Assert.Equal(expected, (await RunAsync("suffix", cut, events)).Tokens);
+                Assert.Equal(expected, (await _scene.RunAsync("suffix", cut, events)).Tokens);
                 Assert.True(events.Any(e => e.Kind == SessionEventKind.Resumed), $"no resume at hop {hop}, boundary {boundary}");
                 Assert.DoesNotContain(events, e => e.Kind == SessionEventKind.Replaying);
             }
@@ -54,12 +148,12 @@ public sealed class ChainTests : IAsyncDisposable
     [Fact]
     public async Task A_worker_lost_in_the_row_is_replaced_by_another_of_its_part()
     {
-        int[] expected = (await RunAsync("suffix", [Worker(2, 6), Worker(6, 10)], null)).Tokens;
+        int[] expected = (await _scene.RunAsync("suffix", [_scene.Worker(2, 6), _scene.Worker(6, 10)], null)).Tokens;
         for (int boundary = 6; boundary < 40; boundary += 8)
         {
-            var dying = new FaultyLink(Worker(6, 10)) { BreakAt = boundary, KillsWorker = true };
+            var dying = new FaultyLink(_scene.Worker(6, 10)) { BreakAt = boundary, KillsWorker = true };
             var events = new List<SessionEvent>();
-            Assert.Equal(expected, (await RunAsync("suffix", [Worker(2, 6), dying, new FaultyLink(Worker(6, 10))], events)).Tokens);
+            Assert.Equal(expected, (await _scene.RunAsync("suffix", [_scene.Worker(2, 6), dying, new FaultyLink(_scene.Worker(6, 10))], events)).Tokens);
             Assert.True(!dying.IsDead || events.Any(e => e.Kind == SessionEventKind.Replayed), $"no replay at boundary {boundary}");
         }
     }
@@ -69,72 +163,29 @@ public sealed class ChainTests : IAsyncDisposable
     {
         foreach ((ILink[] links, string says) in new[]
         {
-            ([Worker(2, 6)], "nobody holds layers 6..10"),
-            ([Worker(2, 6), Worker(5, 10)], "layers from 6 on were needed next"),
-            ((ILink[])[Worker(3, 6), Worker(6, 10)], "layers from 2 on were needed next"),
+            ([_scene.Worker(2, 6)], "nobody holds layers 6..10"),
+            ([_scene.Worker(2, 6), _scene.Worker(5, 10)], "layers from 6 on were needed next"),
+            ((ILink[])[_scene.Worker(3, 6), _scene.Worker(6, 10)], "layers from 2 on were needed next"),
         })
         {
-            WireException refused = await Assert.ThrowsAsync<WireException>(() => ConnectAsync(links));
+            WireException refused = await Assert.ThrowsAsync<WireException>(() => _scene.ConnectAsync(links));
             Assert.Equal(WireErrorCode.UnsupportedLayers, refused.Error.Code);
             Assert.Contains(says, refused.Message, StringComparison.Ordinal);
         }
     }
 
-    public async ValueTask DisposeAsync()
+    public ValueTask DisposeAsync() => _scene.DisposeAsync();
+
+    /// <summary>A worker from before rows went from worker to worker.</summary>
+    private sealed class OlderLink(ILink inner) : ILink
     {
-        foreach ((CpuDevice device, WorkerModel model, WorkerEndpoint endpoint) in _workers.Values)
-        {
-            await endpoint.DisposeAsync();
-            Assert.Equal(0, model.Pool.Used);
-            model.Dispose();
-            device.Dispose();
-        }
+        public string Name => inner.Name;
 
-        _model.Dispose();
-    }
+        public async ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken) =>
+            await inner.DescribeAsync(cancellationToken) with { MaxVersion = 1, Forwards = false };
 
-    private LoopbackLink Worker(int start, int end)
-    {
-        if (!_workers.TryGetValue((start, end), out var worker))
-        {
-            var device = new CpuDevice(threads: 1);
-            WorkerModel model = WorkerModel.Load(ModelSource.Open(DemoModel.Path), device, new LayerRange(start, end), 1024);
-            var tenants = new TenantTable();
-            tenants.Replace([new Tenant("local", TenantTable.HashToken("token"), new TenantQuota { Sessions = 1000, Streams = 1000 }, DateTimeOffset.UnixEpoch)]);
-            worker = (device, model, new WorkerEndpoint(model, tenants));
-            _workers.Add((start, end), worker);
-        }
+        public ValueTask<ILinkStream> OpenStreamAsync(CancellationToken cancellationToken) => inner.OpenStreamAsync(cancellationToken);
 
-        return new LoopbackLink(worker.Endpoint);
-    }
-
-    private Task<WorkerChain> ConnectAsync(ILink[] links) => WorkerChain.ConnectAsync(
-        links, _model.MiddleRange, range => new WorkerMatch(_model.Source, range, WireType.F32).Check, TestContext.Current.CancellationToken);
-
-    private async Task<(int[] Tokens, List<uint> Logits)> RunAsync(string decoder, ILink[] links, List<SessionEvent>? events)
-    {
-        CancellationToken cancellationToken = TestContext.Current.CancellationToken;
-        WorkerChain chain = await ConnectAsync(links);
-        ChainedMiddle middle = await chain.OpenAsync(
-            new RemoteMiddleOptions { Range = _model.MiddleRange, HiddenSize = _model.Config.HiddenSize, MaxTokens = 256, Events = happened => events?.Add(happened) },
-            cancellationToken);
-        await using TextGenerator generator = new(new SplitSession(_model, middle, 256), DecoderCatalog.Create(decoder, new DrafterContext()));
-        var tokens = new List<int>();
-        var logits = new LogitRecorder();
-        int[] prompt = DemoModel.GreedyCases[0].PromptIds;
-        foreach (int[] turn in new[] { prompt, [.. prompt[..(prompt.Length / 2)], .. prompt] })
-        {
-            var options = new GenerationOptions
-            {
-                Decoding = new DecodingOptions { MaxTokens = 12, PrefillChunkRows = 8, StopAtEndOfTurn = false },
-                Observer = logits,
-            };
-            await foreach (DecodedToken token in generator.GenerateAsync(turn, options, cancellationToken))
-            {
-                tokens.Add(token.Token);
-            }
-        }
-
-        return ([.. tokens], [.. logits.Logits.Select(BitConverter.SingleToUInt32Bits)]);
+        public ValueTask DisposeAsync() => inner.DisposeAsync();
     }
 }

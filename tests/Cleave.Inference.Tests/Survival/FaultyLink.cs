@@ -21,15 +21,24 @@ internal sealed class FaultyLink(ILink inner) : ILink
     /// <summary>True once the worker is dead.</summary>
     public bool IsDead { get; set; }
 
+    /// <summary>Told when the worker dies.</summary>
+    public Action? Killed { get; init; }
+
+    /// <summary>Told of every boundary.</summary>
+    public Action? Passed { get; init; }
+
     /// <summary>Boundaries passed so far.</summary>
     public int Boundaries => _boundary;
 
     public string Name => inner.Name;
 
-    public ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken)
+    public HopAddress? Address => inner.Address;
+
+    public async ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken)
     {
         ThrowIfDead();
-        return inner.DescribeAsync(cancellationToken);
+        await Task.Delay(AnswerDelayMs, cancellationToken);
+        return await inner.DescribeAsync(cancellationToken);
     }
 
     public async ValueTask<ILinkStream> OpenStreamAsync(CancellationToken cancellationToken)
@@ -80,10 +89,12 @@ internal sealed class FaultyLink(ILink inner) : ILink
 
         private async ValueTask PassAsync()
         {
+            link.Passed?.Invoke();
             if (link._boundary++ == link.BreakAt)
             {
                 _broken = true;
                 link.IsDead |= link.KillsWorker;
+                link.Killed?.Invoke();
                 await inner.DisposeAsync();
             }
 

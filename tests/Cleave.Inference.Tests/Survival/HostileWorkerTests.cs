@@ -70,7 +70,7 @@ public sealed class HostileWorkerTests
         var worker = new ScriptedWorker(_ => []);
         worker = new ScriptedWorker(_ => []) { Description = worker.Description with { MinVersion = ProtocolVersion.Highest + 1, MaxVersion = ProtocolVersion.Highest + 3 } };
         var roster = new WorkerRoster([worker], new WorkerMatch(model.Source, model.MiddleRange, WireType.F32).Check);
-        WireException refused = await Assert.ThrowsAsync<WireException>(async () => await roster.PickAsync(null, TestContext.Current.CancellationToken));
+        WireException refused = await Assert.ThrowsAsync<WireException>(async () => await roster.PickAsync(TestContext.Current.CancellationToken));
         Assert.Equal(WireErrorCode.UnsupportedVersion, refused.Error.Code);
         Assert.Contains($"{ProtocolVersion.Highest + 1} to {ProtocolVersion.Highest + 3}", refused.Message, StringComparison.Ordinal);
     }

@@ -19,6 +19,13 @@ public sealed class FrameCodecTests
             "01030100 02000000 09000000 00100000 01 00000000000000"
             + "101112131415161718191A1B1C1D1E1F A0A1A2A3A4A5A6A7A8A9AAABACADAEAF 0807060504030201"
         },
+        { new OpenFrame(2, 2, 9, WireType.F16, 4096) { TakesHop = true }, "01010200 02000000 09000000 00100000 00 01 0000 00000000" },
+        {
+            new OpenFrame(2, 2, 9, WireType.F16, 4096) { Next = new NextHop("gpu.example", 7707, (byte[])[.. s_id, .. s_secret], 12, s_id, s_secret) },
+            "01010200 02000000 09000000 00100000 00 00 5100 00000000"
+            + "101112131415161718191A1B1C1D1E1F A0A1A2A3A4A5A6A7A8A9AAABACADAEAF 101112131415161718191A1B1C1D1E1F A0A1A2A3A4A5A6A7A8A9AAABACADAEAF"
+            + "0C000000 1B1E 6770752E6578616D706C65"
+        },
         {
             new StepFrame(7, 3, 5, new ulong[] { 40, 41 }, new StepRow[] { new(42, 41, RowFlags.Return), new(43, 42, RowFlags.Return | RowFlags.Dummy) }, new byte[] { 1, 2, 3, 4 }),
             "02000000 03000000 0700000000000000 0500000000000000 02000000 02000000"
@@ -203,7 +210,8 @@ public sealed class FrameCodecTests
 
     private static object Flatten(object frame) => frame switch
     {
-        OpenFrame f => (f.Version, f.LayerStart, f.LayerEnd, f.WireType, f.MaxKvTokens, Ticket: f.Resume is null ? "" : Convert.ToHexString(f.Resume.SessionId.Span) + Convert.ToHexString(f.Resume.Secret.Span) + f.Resume.LastReceivedSeq),
+        OpenFrame f => (f.Version, f.LayerStart, f.LayerEnd, f.WireType, f.MaxKvTokens, Ticket: f.Resume is null ? "" : Convert.ToHexString(f.Resume.SessionId.Span) + Convert.ToHexString(f.Resume.Secret.Span) + f.Resume.LastReceivedSeq,
+            f.TakesHop, Next: f.Next is null ? "" : $"{f.Next.Address} {f.Next.LayerEnd} {f.Next.Ticket.ToSecretString()} {Convert.ToHexString(f.Next.Fingerprint.Span)}"),
         StepFrame f => (f.Seq, f.Epoch, f.Ack, string.Join(',', f.Keep.ToArray()), string.Join(',', f.Rows.ToArray()), Convert.ToHexString(f.Payload.Span)),
         OpenedFrame f => (f.Version, f.ResumedSeq, f.AnswersSeq, Convert.ToHexString(f.SessionId.Span), Convert.ToHexString(f.Secret.Span)),
         RowsFrame f => (f.Seq, f.Epoch, string.Join(',', f.RowIds.ToArray()), Convert.ToHexString(f.Dropped.Span), f.QueueMicros, f.ComputeMicros, Convert.ToHexString(f.Payload.Span)),

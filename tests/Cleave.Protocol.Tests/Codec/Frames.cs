@@ -14,6 +14,11 @@ internal static class Frames
     public static Gen<ClientFrame> Client { get; } = Gen.OneOf(
         Gen.Select(Gen.UShort, Gen.Int[0, 100], Gen.Int[0, 100], Gen.Int[0, 3], Gen.Int[0, int.MaxValue], (v, a, n, w, k) => (ClientFrame)new OpenFrame(v, a, a + n, (WireType)w, k)),
         Gen.Select(s_secret, s_secret, Gen.ULong, (id, secret, last) => (ClientFrame)new OpenFrame(1, 0, 4, WireType.F32, 10, new ResumeTicket(id, secret, last))),
+        Gen.Select(s_secret, s_secret, Gen.Bool, Gen.String[Gen.Char.AlphaNumeric, 1, 60], Gen.Int[1, 65535], Gen.Int[5, int.MaxValue], (id, secret, hop, host, port, end) => (ClientFrame)new OpenFrame(2, 0, 4, WireType.F32, 10)
+        {
+            TakesHop = hop,
+            Next = new NextHop("a" + host, port, (byte[])[.. id, .. secret], end, id, secret),
+        }),
         Gen.Select(s_seq, s_ids, s_ids, Gen.Int[0, 7], Gen.Int[0, 40], Gen.UInt, Step),
         Gen.Select(s_seq, Gen.Int[0, int.MaxValue], (s, length) => (ClientFrame)new TruncateFrame(s.Seq, s.Ack, length)),
         s_seq.Select(s => (ClientFrame)new ForkFrame(s.Seq, s.Ack)),

@@ -69,6 +69,11 @@ public sealed class LoopbackLinkTests
 
         public WorkerDescription Describe(string tenant) => DescriptionCodecTests.Sample with { ModelName = tenant };
 
+        public bool Admits(HopTicket ticket) => false;
+
+        public Task ServeHopAsync(HopTicket ticket, Func<CancellationToken, ValueTask<ReadOnlyMemory<byte>?>> receive, Func<WorkerFrame, CancellationToken, ValueTask> send, CancellationToken cancellationToken) =>
+            throw new InvalidOperationException("no hops here");
+
         public async Task ServeAsync(string tenant, Func<CancellationToken, ValueTask<ReadOnlyMemory<byte>?>> receive, Func<WorkerFrame, CancellationToken, ValueTask> send, CancellationToken cancellationToken)
         {
             Interlocked.Increment(ref _serving);

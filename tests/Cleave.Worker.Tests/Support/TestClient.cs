@@ -97,7 +97,7 @@ internal sealed class TestClient : IAsyncDisposable
         return result;
     }
 
-    private async Task ReceiveOpenedAsync() => Opened = await ReceiveAsync() switch
+    public async Task ReceiveOpenedAsync() => Opened = await ReceiveAsync() switch
     {
         OpenedFrame opened => opened,
         ErrorFrame error => throw new InvalidOperationException($"{error.Error.Code}: {error.Error.Message}"),
