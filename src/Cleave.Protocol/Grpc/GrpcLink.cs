@@ -1,11 +1,9 @@
-using System.Net;
 using System.Net.Sockets;
 using Cleave.Protocol.Codec;
 using Cleave.Protocol.Frames;
 using Cleave.Protocol.Links;
 using Cleave.Protocol.Pairing;
 using Grpc.Core;
-using Grpc.Net.Client;
 
 namespace Cleave.Protocol.Grpc;
 
@@ -16,16 +14,16 @@ namespace Cleave.Protocol.Grpc;
 /// <item>handshake; the worker's key is compared with the pairing link's fingerprint;</item>
 /// <item>only then calls are sent, each with the token.</item>
 /// </list>
-/// One connection carries all streams; after a loss the next call connects again.
+/// One connection carries all streams. A second one is kept in reserve while there are any (<see cref="ReserveKeeper"/>): after a loss the
+/// next call goes over it, or connects again when both are lost.
 /// </summary>
 public sealed class GrpcLink : ILink
 {
     private readonly PairingLink _pairing;
     private readonly GrpcLinkOptions _options;
     private readonly PinnedHandshake _handshake;
-    private readonly SocketsHttpHandler _handler;
-    private readonly GrpcChannel _channel;
-    private readonly CallInvoker _invoker;
+    private readonly GrpcLane[] _lanes;
+    private readonly ReserveKeeper? _reserve;
     private readonly Metadata _token;
 
     public GrpcLink(PairingLink pairing, GrpcLinkOptions? options = null)
@@ -39,34 +37,9 @@ public sealed class GrpcLink : ILink
         _options = options ?? new GrpcLinkOptions();
         _handshake = new PinnedHandshake(pairing);
         _token = new Metadata { { WorkerMethods.TokenKey, scheme + pairing.Token } };
-        _handler = new SocketsHttpHandler
-        {
-            ConnectTimeout = _options.ConnectTimeout,
-            ConnectCallback = ConnectAsync,
-            SslOptions = _handshake.Options(),
-            InitialHttp2StreamWindowSize = WorkerMethods.StreamWindowBytes,
-            KeepAlivePingDelay = _options.KeepAliveDelay,
-            KeepAlivePingTimeout = _options.KeepAliveTimeout,
-            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
-            PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
-            EnableMultipleHttp2Connections = false,
-            UseProxy = false,
-            UseCookies = false,
-            AllowAutoRedirect = false,
-        };
         Address = HopAddress.Of(pairing);
-        _channel = GrpcChannel.ForAddress(
-            "https://" + pairing.Address,
-            new GrpcChannelOptions
-            {
-                HttpHandler = _handler,
-                DisposeHttpClient = true,
-                MaxReceiveMessageSize = _options.MaxReceiveBytes,
-                MaxSendMessageSize = null,
-                CompressionProviders = [],
-                ThrowOperationCanceledOnCancellation = true,
-            });
-        _invoker = _channel.CreateCallInvoker();
+        _lanes = [.. Enumerable.Range(0, _options.KeepsReserve ? 2 : 1).Select(_ => new GrpcLane(pairing, _handshake, _options))];
+        _reserve = _options.KeepsReserve ? new ReserveKeeper(_lanes, DescribeAsync, _options) : null;
     }
 
     /// <inheritdoc />
@@ -80,17 +53,19 @@ public sealed class GrpcLink : ILink
 
     /// <summary>A worker's link to the next one of a chain: a stream to one session is all it can open.</summary>
     public static GrpcLink To(NextHop hop, GrpcLinkOptions? options = null) =>
-        new(new PairingLink(hop.Host, hop.Port, hop.Fingerprint.Span, hop.Ticket.ToSecretString()), WorkerMethods.HopScheme, options);
+        new(new PairingLink(hop.Host, hop.Port, hop.Fingerprint.Span, hop.Ticket.ToSecretString()), WorkerMethods.HopScheme, options ?? new GrpcLinkOptions { KeepsReserve = false });
 
     /// <inheritdoc />
-    public async ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken)
+    public ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken) => DescribeAsync(_reserve?.Best ?? _lanes[0], cancellationToken);
+
+    private async ValueTask<WorkerDescription> DescribeAsync(GrpcLane lane, CancellationToken cancellationToken)
     {
         using var timeout = new CancellationTokenSource(_options.DescribeTimeout, _options.TimeProvider);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         byte[] json;
         try
         {
-            using AsyncUnaryCall<byte[]> call = _invoker.AsyncUnaryCall(WorkerMethods.Describe, null, new CallOptions(_token, cancellationToken: linked.Token), []);
+            using AsyncUnaryCall<byte[]> call = lane.Invoker.AsyncUnaryCall(WorkerMethods.Describe, null, new CallOptions(_token, cancellationToken: linked.Token), []);
             json = await call.ResponseAsync.ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
@@ -99,7 +74,7 @@ public sealed class GrpcLink : ILink
         }
         catch (RpcException e)
         {
-            throw Translate(e);
+            throw Translate(e, lane);
         }
 
         return DescriptionCodec.TryRead(json, out WorkerDescription? description, out WireError? error)
@@ -111,19 +86,27 @@ public sealed class GrpcLink : ILink
     public ValueTask<ILinkStream> OpenStreamAsync(CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        return ValueTask.FromResult<ILinkStream>(new GrpcLinkStream(this, _invoker, _token));
+        GrpcLane lane = _reserve?.Best ?? _lanes[0];
+        _reserve?.Keep();
+        return ValueTask.FromResult<ILinkStream>(new GrpcLinkStream(this, lane, _token));
     }
 
     /// <inheritdoc />
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
-        _channel.Dispose();
-        _handler.Dispose();
-        return ValueTask.CompletedTask;
+        if (_reserve is not null)
+        {
+            await _reserve.DisposeAsync().ConfigureAwait(false);
+        }
+
+        foreach (GrpcLane lane in _lanes)
+        {
+            lane.Dispose();
+        }
     }
 
     /// <summary>What a failed call means, in words that name the remedy.</summary>
-    internal WireException Translate(RpcException e)
+    internal WireException Translate(RpcException e, GrpcLane lane)
     {
         // The peer's own words are shown only after they were made printable.
         string detail = PrintableText.Clean(e.Status.Detail.Length <= 512 ? e.Status.Detail : e.Status.Detail[..512]);
@@ -141,6 +124,11 @@ public sealed class GrpcLink : ILink
             StatusCode.Unimplemented => new WireError(WireErrorCode.UnsupportedVersion, $"What listens at {Name} is no cleave worker.", SessionSurvives: false),
             _ => TranslateTransport(e, detail),
         };
+        if (error.Code == WireErrorCode.LinkLost)
+        {
+            lane.Doubt();
+        }
+
         return new WireException(error, e);
     }
 
@@ -180,21 +168,5 @@ public sealed class GrpcLink : ILink
         }
 
         return false;
-    }
-
-    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
-    {
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            // The pairing link's own host: an IPv6 literal reaches the socket without its brackets.
-            await socket.ConnectAsync(new DnsEndPoint(_pairing.Host, _pairing.Port), cancellationToken).ConfigureAwait(false);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
     }
 }

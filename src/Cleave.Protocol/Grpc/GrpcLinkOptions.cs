@@ -15,6 +15,12 @@ public sealed class GrpcLinkOptions
     /// <summary>The connection is lost when a ping is not answered for this long.</summary>
     public TimeSpan KeepAliveTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>True to keep a second connection open, from the first session on, which is used when the first one is lost.</summary>
+    public bool KeepsReserve { get; set; } = true;
+
+    /// <summary>How long after the first session's opening the reserve is connected.</summary>
+    public TimeSpan ReserveDelay { get; set; } = TimeSpan.FromSeconds(1);
+
     /// <summary>Largest frame taken from the worker; larger claims are refused before anything is read.</summary>
     public int MaxReceiveBytes { get; set; } = 64 << 20;
 

@@ -9,16 +9,18 @@ namespace Cleave.Protocol.Grpc;
 internal sealed class GrpcLinkStream : ILinkStream
 {
     private readonly GrpcLink _link;
+    private readonly GrpcLane _lane;
     private readonly CancellationTokenSource _gone = new();
     private readonly AsyncDuplexStreamingCall<ClientFrame, byte[]> _call;
     private long _bytesSent;
     private long _bytesReceived;
     private bool _disposed;
 
-    public GrpcLinkStream(GrpcLink link, CallInvoker invoker, Metadata token)
+    public GrpcLinkStream(GrpcLink link, GrpcLane lane, Metadata token)
     {
         _link = link;
-        _call = invoker.AsyncDuplexStreamingCall(WorkerMethods.ClientSession, null, new CallOptions(token, cancellationToken: _gone.Token));
+        _lane = lane;
+        _call = lane.Invoker.AsyncDuplexStreamingCall(WorkerMethods.ClientSession, null, new CallOptions(token, cancellationToken: _gone.Token));
     }
 
     public long BytesSent => Volatile.Read(ref _bytesSent);
@@ -33,7 +35,7 @@ internal sealed class GrpcLinkStream : ILinkStream
         }
         catch (RpcException e) when (e.StatusCode != StatusCode.OK)
         {
-            throw _link.Translate(e);
+            throw _link.Translate(e, _lane);
         }
         catch (Exception e) when (e is RpcException or InvalidOperationException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested && !_disposed))
         {
@@ -63,7 +65,7 @@ internal sealed class GrpcLinkStream : ILinkStream
         }
         catch (RpcException e)
         {
-            throw _link.Translate(e);
+            throw _link.Translate(e, _lane);
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
@@ -101,8 +103,11 @@ internal sealed class GrpcLinkStream : ILinkStream
         _gone.Dispose();
     }
 
-    private WireException Lost(Exception inner) =>
-        new(new WireError(WireErrorCode.LinkLost, $"The link to {_link.Name} was lost ({PrintableText.Clean(inner.Message)})."), inner);
+    private WireException Lost(Exception inner)
+    {
+        _lane.Doubt();
+        return new WireException(new WireError(WireErrorCode.LinkLost, $"The link to {_link.Name} was lost ({PrintableText.Clean(inner.Message)})."), inner);
+    }
 
     /// <summary>The call ended before this operation: why, as far as it is known.</summary>
     private WireException Ended(OperationCanceledException inner)
@@ -112,7 +117,7 @@ internal sealed class GrpcLinkStream : ILinkStream
             Status status = _call.GetStatus();
             if (status.StatusCode != StatusCode.OK)
             {
-                return _link.Translate(new RpcException(status));
+                return _link.Translate(new RpcException(status), _lane);
             }
         }
         catch (InvalidOperationException)

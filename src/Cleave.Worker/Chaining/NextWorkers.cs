@@ -40,5 +40,5 @@ public sealed class NextWorkers
 
     /// <summary>A way there, which takes frames up to a size; nothing is sent yet.</summary>
     internal ILink Connect(NextHop hop, int maxFrameBytes) =>
-        _connect?.Invoke(hop) ?? GrpcLink.To(hop, new GrpcLinkOptions { MaxReceiveBytes = maxFrameBytes });
+        _connect?.Invoke(hop) ?? GrpcLink.To(hop, new GrpcLinkOptions { MaxReceiveBytes = maxFrameBytes, KeepsReserve = false });
 }

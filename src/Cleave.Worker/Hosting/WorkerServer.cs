@@ -67,6 +67,9 @@ public sealed class WorkerServer : IAsyncDisposable
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxConcurrentConnections = limits.MaxConnections;
+
+            // A client keeps a connection in reserve as long as its session may last; strangers have a deadline of their own.
+            kestrel.Limits.KeepAliveTimeout = limits.IdleTimeout;
             kestrel.Limits.RequestHeadersTimeout = limits.AuthenticationTimeout;
             kestrel.Limits.MaxRequestHeadersTotalSize = 8 * 1024;
             kestrel.Limits.MaxRequestHeaderCount = 32;

@@ -10,7 +10,7 @@ public sealed record TenantQuota
     public int Streams { get; init; } = 16;
 
     /// <summary>TCP connections at once.</summary>
-    public int Connections { get; init; } = 16;
+    public int Connections { get; init; } = 32;
 
     /// <summary>Rows held in caches, over all sessions; a fork's shared rows count for each session.</summary>
     public int KvTokens { get; init; } = int.MaxValue;

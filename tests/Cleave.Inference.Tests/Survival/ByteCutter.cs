@@ -10,6 +10,7 @@ internal sealed class ByteCutter : IAsyncDisposable
     private readonly CancellationTokenSource _over = new();
     private readonly Task _accepting;
     private readonly long[] _passed = new long[2];
+    private readonly TaskCompletionSource _cutFirst = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _cuts;
 
     public ByteCutter(int targetPort)
@@ -21,17 +22,23 @@ internal sealed class ByteCutter : IAsyncDisposable
     /// <summary>Where to connect.</summary>
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
 
-    /// <summary>Bytes towards the worker so far, over all connections.</summary>
+    /// <summary>Bytes towards the worker so far, on the first connection.</summary>
     public long Up => Interlocked.Read(ref _passed[0]);
 
     /// <summary>Bytes from the worker so far.</summary>
     public long Down => Interlocked.Read(ref _passed[1]);
 
-    /// <summary>Byte towards the worker (or from it) before which the connection breaks; none when null.</summary>
+    /// <summary>Byte towards the worker (or from it) before which the first connection breaks; none when null.</summary>
     public (bool Up, long At)? CutAt { get; init; }
 
     /// <summary>Connections broken: 0 or 1.</summary>
     public int Cuts => _cuts;
+
+    /// <summary>Connections made so far.</summary>
+    public int Connections { get; private set; }
+
+    /// <summary>Breaks the first connection now.</summary>
+    public void CutFirst() => _cutFirst.TrySetResult();
 
     public async ValueTask DisposeAsync()
     {
@@ -49,7 +56,8 @@ internal sealed class ByteCutter : IAsyncDisposable
             while (true)
             {
                 Socket client = await _listener.AcceptSocketAsync(_over.Token);
-                connections.Add(ServeAsync(client, targetPort));
+                Connections++;
+                connections.Add(ServeAsync(client, targetPort, connections.Count == 0));
             }
         }
         catch (Exception over) when (over is OperationCanceledException or SocketException)
@@ -58,7 +66,7 @@ internal sealed class ByteCutter : IAsyncDisposable
         }
     }
 
-    private async Task ServeAsync(Socket client, int targetPort)
+    private async Task ServeAsync(Socket client, int targetPort, bool isFirst)
     {
         using var worker = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         using (client)
@@ -67,7 +75,7 @@ internal sealed class ByteCutter : IAsyncDisposable
             try
             {
                 await worker.ConnectAsync(IPAddress.Loopback, targetPort, _over.Token);
-                await Task.WhenAny(PumpAsync(client, worker, 0), PumpAsync(worker, client, 1));
+                await Task.WhenAny(PumpAsync(client, worker, 0, isFirst), PumpAsync(worker, client, 1, isFirst), isFirst ? _cutFirst.Task : Task.Delay(Timeout.Infinite, _over.Token));
             }
             catch (Exception lost) when (lost is SocketException or OperationCanceledException)
             {
@@ -80,7 +88,7 @@ internal sealed class ByteCutter : IAsyncDisposable
         }
     }
 
-    private async Task PumpAsync(Socket from, Socket to, int way)
+    private async Task PumpAsync(Socket from, Socket to, int way, bool isFirst)
     {
         byte[] buffer = new byte[16 * 1024];
         try
@@ -93,8 +101,8 @@ internal sealed class ByteCutter : IAsyncDisposable
                     return;
                 }
 
-                long before = Interlocked.Add(ref _passed[way], count) - count;
-                if (CutAt is { } cut && cut.Up == (way == 0) && before + count > cut.At && Interlocked.CompareExchange(ref _cuts, 1, 0) == 0)
+                long before = isFirst ? Interlocked.Add(ref _passed[way], count) - count : 0;
+                if (isFirst && CutAt is { } cut && cut.Up == (way == 0) && before + count > cut.At && Interlocked.CompareExchange(ref _cuts, 1, 0) == 0)
                 {
                     await to.SendAsync(buffer.AsMemory(0, (int)Math.Max(0, cut.At - before)), _over.Token);
                     return;

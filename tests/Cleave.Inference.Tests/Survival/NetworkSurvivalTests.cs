@@ -95,6 +95,33 @@ public sealed class NetworkSurvivalTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task With_a_connection_in_reserve_a_resume_takes_one_round_trip()
+    {
+        // The first connection breaks, the reserve does not: the open frame and its answer are all.
+        TimeSpan rtt = TimeSpan.FromMilliseconds(200);
+        await using WanEmulator wan = WanEmulator.Start(new IPEndPoint(IPAddress.Loopback, 0), new IPEndPoint(IPAddress.Loopback, _servers[0].Port), new WanOptions { Rtt = rtt });
+        await using GrpcLink plain = Link(_servers[0].Port);
+        int[] expected = await RunAsync([plain], null);
+        await using var cutter = new ByteCutter(wan.ListenEndPoint.Port);
+        await using GrpcLink link = new(
+            new PairingLink("127.0.0.1", cutter.Port, SHA256.HashData(_key.ExportSubjectPublicKeyInfo()), s_token), new GrpcLinkOptions { ReserveDelay = TimeSpan.Zero });
+        var events = new List<SessionEvent>();
+        int tokens = 0;
+        Assert.Equal(expected, await RunAsync([link], events, onToken: () =>
+        {
+            if (++tokens == 5)
+            {
+                cutter.CutFirst();
+            }
+        }));
+        SessionEvent resumed = Assert.Single(events, e => e.Kind == SessionEventKind.Resumed);
+        Assert.InRange(resumed.Milliseconds / rtt.TotalMilliseconds, 0.95, 2.2);
+
+        // And there is a reserve again: the first connection, the reserve, and one in place of the lost one.
+        Assert.Equal(3, await EventuallyAsync(() => cutter.Connections, 3));
+    }
+
+    [Fact]
     public async Task Another_worker_takes_two_round_trips_and_the_log()
     {
         // It is asked what it is, and opens a session, over a connection that is there already; then one round trip for a log of one chunk.

@@ -1,0 +1,112 @@
+using System.Net;
+using System.Net.Sockets;
+using Cleave.Protocol.Pairing;
+using Grpc.Core;
+using Grpc.Net.Client;
+
+namespace Cleave.Protocol.Grpc;
+
+/// <summary>One HTTP/2 connection to a worker: made when first needed, and again after it was lost.</summary>
+internal sealed class GrpcLane : IDisposable
+{
+    private readonly PairingLink _pairing;
+    private readonly SocketsHttpHandler _handler;
+    private readonly GrpcChannel _channel;
+    private int _open;
+    private volatile bool _doubtful;
+
+    public GrpcLane(PairingLink pairing, PinnedHandshake handshake, GrpcLinkOptions options)
+    {
+        _pairing = pairing;
+        _handler = new SocketsHttpHandler
+        {
+            ConnectTimeout = options.ConnectTimeout,
+            ConnectCallback = ConnectAsync,
+            SslOptions = handshake.Options(),
+            InitialHttp2StreamWindowSize = WorkerMethods.StreamWindowBytes,
+            KeepAlivePingDelay = options.KeepAliveDelay,
+            KeepAlivePingTimeout = options.KeepAliveTimeout,
+            KeepAlivePingPolicy = options.KeepsReserve ? HttpKeepAlivePingPolicy.Always : HttpKeepAlivePingPolicy.WithActiveRequests,
+            PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
+            EnableMultipleHttp2Connections = false,
+            UseProxy = false,
+            UseCookies = false,
+            AllowAutoRedirect = false,
+        };
+        _channel = GrpcChannel.ForAddress(
+            "https://" + pairing.Address,
+            new GrpcChannelOptions
+            {
+                HttpHandler = _handler,
+                DisposeHttpClient = true,
+                MaxReceiveMessageSize = options.MaxReceiveBytes,
+                MaxSendMessageSize = null,
+                CompressionProviders = [],
+                ThrowOperationCanceledOnCancellation = true,
+            });
+        Invoker = _channel.CreateCallInvoker();
+    }
+
+    public CallInvoker Invoker { get; }
+
+    /// <summary>Told when its connection is gone or in doubt.</summary>
+    public Action? Lost { get; set; }
+
+    /// <summary>True while there is a connection nothing is known against.</summary>
+    public bool IsUsable => Volatile.Read(ref _open) > 0 && !_doubtful;
+
+    /// <summary>A call on it was lost: another lane first, until it has proved itself.</summary>
+    public void Doubt()
+    {
+        _doubtful = true;
+        Lost?.Invoke();
+    }
+
+    /// <summary>A call on it was answered.</summary>
+    public void Trust() => _doubtful = false;
+
+    public void Dispose()
+    {
+        _channel.Dispose();
+        _handler.Dispose();
+    }
+
+    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            // The pairing link's own host: an IPv6 literal reaches the socket without its brackets.
+            await socket.ConnectAsync(new DnsEndPoint(_pairing.Host, _pairing.Port), cancellationToken).ConfigureAwait(false);
+            Interlocked.Increment(ref _open);
+            _doubtful = false;
+            return new WatchedStream(socket, this);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private void Closed()
+    {
+        Interlocked.Decrement(ref _open);
+        Lost?.Invoke();
+    }
+
+    /// <summary>Tells the lane of its end, which the handler does not.</summary>
+    private sealed class WatchedStream(Socket socket, GrpcLane lane) : NetworkStream(socket, ownsSocket: true)
+    {
+        private int _closed;
+
+        protected override void Dispose(bool disposing)
+        {
+            base.Dispose(disposing);
+            if (disposing && Interlocked.Exchange(ref _closed, 1) == 0)
+            {
+                lane.Closed();
+            }
+        }
+    }
+}
