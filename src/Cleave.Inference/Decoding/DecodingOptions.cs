@@ -21,8 +21,8 @@ public sealed record DecodingOptions
     /// <summary>A fixed path-probability threshold in place of the node rule; null follows the rule.</summary>
     public double? Threshold { get; init; }
 
-    /// <summary>Rows a pipelined frame aims at: fewer answer sooner, more cost less each.</summary>
-    public int FrameRows { get; init; } = 16;
+    /// <summary>Fewest rows a pipelined frame aims at, and half of the most: fewer answer sooner, more cost less each.</summary>
+    public int FrameRows { get; init; } = 8;
 
     /// <summary>
     /// Share of a row's cost that one sent ahead is charged: it uses time in which the link and the worker would have idled, and

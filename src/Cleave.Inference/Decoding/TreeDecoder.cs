@@ -171,7 +171,7 @@ public sealed class TreeDecoder
     {
         double threshold = _options.Threshold ?? Costs.Threshold;
         int maxRows = Math.Min(RowsAllowed(), RowsAffordable(1) + 1);
-        int aim = _drafter.Pipelines && Costs.Link.BaseMs > Costs.Worker.Of(_options.FrameRows) ? Math.Min(maxRows, _options.FrameRows) : maxRows;
+        int aim = _drafter.Pipelines && Costs.Link.BaseMs > Costs.Worker.Of(FrameRows) ? Math.Min(maxRows, FrameRows) : maxRows;
         double before = _growth.TotalMs;
         while (_frame.Collect(_tree, threshold, maxRows) < aim && MayStall(_growth.TotalMs - before)
             && _growth.Step(threshold, threshold, _options.Threshold is null ? Costs.TokensPerMs : 0))
@@ -204,7 +204,7 @@ public sealed class TreeDecoder
             if (_drafter.Pipelines && floor < 1)
             {
                 int rows = _frame.Collect(_tree, floor, RowsAhead(now));
-                if (rows > 0 && (rows >= _options.FrameRows || !_growth.HasFrontier(floor)) && IsWorthAFrame(leftMs))
+                if (rows > 0 && (rows >= FrameRows || !_growth.HasFrontier(floor)) && IsWorthAFrame(leftMs))
                 {
                     await SendAsync(_options.AheadCost, cancellationToken);
                     return;
@@ -232,13 +232,13 @@ public sealed class TreeDecoder
     /// </summary>
     private double AheadFloor(double threshold, double leftMs)
     {
-        double sooner = Math.Min(1, leftMs / Costs.StepMs(_options.FrameRows));
+        double sooner = Math.Min(1, leftMs / Costs.StepMs(FrameRows));
         return sooner <= 0 ? 1 : Math.Min(1, _options.AheadCost * threshold / sooner);
     }
 
     /// <summary>A frame has a price of its own (the worker reads all weights for it).</summary>
     private bool IsWorthAFrame(double leftMs) =>
-        _frame.Mass * Math.Min(1, leftMs / Costs.StepMs(_options.FrameRows))
+        _frame.Mass * Math.Min(1, leftMs / Costs.StepMs(FrameRows))
         > _options.AheadCost * Costs.TokensPerMs * (Costs.Worker.BaseMs + Costs.Head.BaseMs);
 
     /// <summary>Rows the worker can do before a frame sent at the next reply would reach it.</summary>
@@ -251,7 +251,7 @@ public sealed class TreeDecoder
 
         double idleMs = _timeline.NextReplyAt + (0.5 * Costs.Link.BaseMs) - _timeline.DoneAt(now, 0);
         double rowMs = Math.Max(Costs.Worker.RowMs, 0.5 * Costs.Link.RowMs);
-        int most = Math.Min(Math.Min(RowsAllowed(), 2 * _options.FrameRows), RowsAffordable(_options.AheadCost));
+        int most = Math.Min(Math.Min(RowsAllowed(), 2 * FrameRows), RowsAffordable(_options.AheadCost));
         return Math.Clamp((int)(idleMs / Math.Max(rowMs, 1e-3)), 0, most);
     }
 
@@ -282,6 +282,10 @@ public sealed class TreeDecoder
         await _session.SubmitAsync(_frame.Tokens, _frame.Parents, cancellationToken);
         _timeline.Sent(NowMs, rows);
     }
+
+    /// <summary>Rows a frame of a pipeline aims at: more of them where a frame costs a lot whatever it holds.</summary>
+    private int FrameRows => (int)Math.Clamp(
+        (Costs.Worker.BaseMs + Costs.Head.BaseMs) / Math.Max(1e-6, Costs.Worker.RowMs + Costs.Head.RowMs), _options.FrameRows, 2 * _options.FrameRows);
 
     private double NowMs => _clock.GetElapsedTime(0).TotalMilliseconds;
 
