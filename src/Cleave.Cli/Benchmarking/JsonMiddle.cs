@@ -11,7 +11,7 @@ internal sealed class JsonMiddle : IMiddle
 {
     private readonly HttpClient _client;
     private readonly Uri _address;
-    private (Task<HttpResponseMessage> Response, long SentAt, double CodecMs)? _pending;
+    private readonly Queue<(Task<(byte[] Body, double TripMs)> Answer, double CodecMs)> _pending = new();
 
     /// <param name="port">The server's port, or the emulator's before it.</param>
     /// <param name="keepConnection">False opens a connection for every step.</param>
@@ -43,16 +43,14 @@ internal sealed class JsonMiddle : IMiddle
             ReportJson.Output.JsonStep);
         BytesUp += body.Length;
         double codecMs = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
-        _pending = (_client.PostAsync(_address, new ByteArrayContent(body), cancellationToken), Stopwatch.GetTimestamp(), codecMs);
+        _pending.Enqueue((PostAsync(_pending.LastOrDefault().Answer ?? Task.CompletedTask, body, cancellationToken), codecMs));
         return default;
     }
 
     public async ValueTask<MiddleReply> ReceiveAsync(CancellationToken cancellationToken)
     {
-        (Task<HttpResponseMessage> response, long sentAt, double codecMs) = _pending!.Value;
-        using HttpResponseMessage message = await response;
-        byte[] body = await message.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync(cancellationToken);
-        double tripMs = Stopwatch.GetElapsedTime(sentAt).TotalMilliseconds;
+        (Task<(byte[] Body, double TripMs)> answering, double codecMs) = _pending.Dequeue();
+        (byte[] body, double tripMs) = await answering;
         BytesDown += body.Length;
         long started = Stopwatch.GetTimestamp();
         JsonStep answer = JsonSerializer.Deserialize(body, ReportJson.Output.JsonStep)!;
@@ -61,6 +59,16 @@ internal sealed class JsonMiddle : IMiddle
         Buffer.BlockCopy(bytes, 0, hidden, 0, bytes.Length);
         codecMs += Stopwatch.GetElapsedTime(started).TotalMilliseconds;
         return new MiddleReply(answer.Ids, hidden, answer.ComputeMs, 0, codecMs, tripMs);
+    }
+
+    /// <summary>A request, after the answer to the one before: naive clients do not overlap them.</summary>
+    private async Task<(byte[] Body, double TripMs)> PostAsync(Task before, byte[] body, CancellationToken cancellationToken)
+    {
+        await before;
+        long started = Stopwatch.GetTimestamp();
+        using HttpResponseMessage message = await _client.PostAsync(_address, new ByteArrayContent(body), cancellationToken);
+        byte[] answer = await message.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync(cancellationToken);
+        return (answer, Stopwatch.GetElapsedTime(started).TotalMilliseconds);
     }
 
     public ValueTask TruncateAsync(ReadOnlyMemory<ulong> keep, int length, CancellationToken cancellationToken) =>

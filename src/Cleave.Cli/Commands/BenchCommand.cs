@@ -67,7 +67,7 @@ internal sealed class BenchCommand : TaughtCommand
         ("cleave bench", "sequential against the best decoder at 80 ms, by kind of text"),
         ("cleave bench --suite ablation --out results", "every decoder and the paper's n-gram sweep, with tables beside the paper's and plots"),
         ("cleave bench --suite speed --rtt 20,150", "medians of five runs over 50 prompts, at the round-trip times of your choice"),
-        ("cleave bench --suite rtt --decoders auto --json", "throughput from 0 to 200 ms, and how well it is predicted"),
+        ("cleave bench --suite rtt --decoders auto --json", "throughput from 20 to 200 ms, and how well it is predicted"),
         ("cleave bench --suite identity", "tokens and logits of every decoder against sequential, and the same while the link stalls and breaks"),
         ("cleave bench --suite sessions --sessions 16", "16 sessions at once on one worker against one at a time, every answer compared"),
         ("cleave bench --temperature 0.7 --seed 1", "the same, sampled"),

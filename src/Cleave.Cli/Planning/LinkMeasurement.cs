@@ -5,10 +5,11 @@ internal sealed record StepSample(int Rows, double Milliseconds, double NetworkM
 
 /// <summary>What the probe found, and the model fitted to it: step = RTT + fixed + rows · (compute + bytes / bandwidth).</summary>
 /// <param name="ConnectMs">Fastest TCP connect, 0 when not measured.</param>
-/// <param name="RttMs">Median ping through the worker's protocol.</param>
+/// <param name="FastestMs">Fastest ping through the worker's protocol.</param>
+/// <param name="RttMs">Median ping.</param>
 /// <param name="JitterMs">95th percentile of pings less the median.</param>
 /// <param name="Steps">Probing steps.</param>
-internal sealed record LinkMeasurement(double ConnectMs, double RttMs, double JitterMs, IReadOnlyList<StepSample> Steps)
+internal sealed record LinkMeasurement(double ConnectMs, double FastestMs, double RttMs, double JitterMs, IReadOnlyList<StepSample> Steps)
 {
     /// <summary>Step time of no rows, less the round trip.</summary>
     public double FixedMs => Line(Steps, static s => s.Milliseconds).Intercept - RttMs;
@@ -22,8 +23,11 @@ internal sealed record LinkMeasurement(double ConnectMs, double RttMs, double Ji
     /// <summary>Compute of one more row, both machines.</summary>
     public double ComputeRowMs => Math.Max(0, RowMs - NetworkRowMs);
 
-    /// <summary>True when pings take far longer than a TCP connect allows: something between answers for the worker.</summary>
-    public bool LooksRelayed => ConnectMs > 0 && RttMs > (1.5 * ConnectMs) + 5;
+    /// <summary>
+    /// True when even the fastest ping takes far longer than a TCP connect: something between answers for the worker. Floors are compared,
+    /// since a busy machine delays pings more than the kernel's handshake.
+    /// </summary>
+    public bool LooksRelayed => ConnectMs > 0 && FastestMs > (1.5 * ConnectMs) + 5;
 
     /// <summary>Mean leave-one-out error of the model over row counts, in percent of the step time.</summary>
     public double CrossValidationPercent()

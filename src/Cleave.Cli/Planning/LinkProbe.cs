@@ -41,7 +41,7 @@ internal static class LinkProbe
             }
         }
 
-        return new LinkMeasurement(connectMs, pings[pings.Length / 2], pings[(int)(pings.Length * 0.95)] - pings[pings.Length / 2], steps);
+        return new LinkMeasurement(connectMs, pings[0], pings[pings.Length / 2], pings[(int)(pings.Length * 0.95)] - pings[pings.Length / 2], steps);
     }
 
     private static async Task<StepSample> StepAsync(SplitSession session, int rows, CancellationToken cancellationToken)

@@ -27,7 +27,7 @@ internal static class Planner
         List<Prediction> here = [];
         foreach (double rtt in s_rtts.Prepend(link.RttMs))
         {
-            here.AddRange(Predict(known, auto, model, cut, rtt, rtt + link.FixedMs, link.RowMs));
+            here.AddRange(Predict(known, auto, model, cut, rtt, link.FixedMs, link.RowMs));
         }
 
         List<Prediction> elsewhere = [];
@@ -40,7 +40,7 @@ internal static class Planner
                 double rowMs = double.IsInfinity(bandwidth) ? 0.02 : 2 * 8 * shape.Hidden * 2 * 1000 / bandwidth;
                 foreach (double rtt in s_rtts)
                 {
-                    elsewhere.AddRange(Predict(known, auto, shape, other, rtt, rtt + workerMs + localMs + 1, rowMs));
+                    elsewhere.AddRange(Predict(known, auto, shape, other, rtt, workerMs + localMs + 1, rowMs));
                 }
             }
         }
@@ -76,14 +76,14 @@ internal static class Planner
 
     /// <summary>Every decoder at one round trip; auto chooses among them at every step, so it is given the best one's figure.</summary>
     private static List<Prediction> Predict(
-        IReadOnlyList<DecoderExpectation> known, bool auto, ModelShape shape, Cut cut, double rttMs, double emptyStepMs, double rowMs)
+        IReadOnlyList<DecoderExpectation> known, bool auto, ModelShape shape, Cut cut, double rttMs, double fixedMs, double rowMs)
     {
         double gigabytes = shape.LocalMemoryBytes(cut.Head, cut.Tail, Context) / 1e9;
         List<Prediction> predictions =
         [
             .. from expected in known
-               let stepMs = emptyStepMs + (expected.Rows * rowMs)
-               select new Prediction(shape.Name, $"{cut.Head}+{cut.Tail}", expected.Decoder, rttMs, stepMs, 1000 * expected.TokensPerTrip / stepMs, gigabytes),
+               let speed = ThroughputModel.Fixed(expected, fixedMs, rowMs)
+               select new Prediction(shape.Name, $"{cut.Head}+{cut.Tail}", expected.Decoder, rttMs, speed.TripMs(rttMs), speed.TokensPerSecond(rttMs), gigabytes),
         ];
         if (auto)
         {

@@ -34,6 +34,8 @@ public sealed class SplitSession : IAsyncDisposable
     private ulong[] _prefillIds = [];
     private ulong _nextId = 1;
     private int _rowsInFlight;
+    private IProgress<int>? _progress;
+    private int _answered;
 
     /// <param name="model">Head, tail and tokenizer of this process.</param>
     /// <param name="middle">The session's middle layers; disposed with the session.</param>
@@ -103,20 +105,19 @@ public sealed class SplitSession : IAsyncDisposable
     /// </summary>
     /// <param name="tokens">Prompt tokens not yet committed, all but the last (which starts the first step).</param>
     /// <param name="chunkRows">Rows per frame.</param>
-    /// <param name="progress">Tokens answered so far.</param>
+    /// <param name="progress">Of a prompt of several chunks: tokens answered so far, as the answers come.</param>
     /// <param name="cancellationToken">Stops between chunks; the session must then be truncated or dropped.</param>
     public async ValueTask PrefillAsync(ReadOnlyMemory<int> tokens, int chunkRows, IProgress<int>? progress, CancellationToken cancellationToken)
     {
         int sent = 0;
-        int answered = 0;
         chunkRows = Math.Min(chunkRows, _middle.MaxRowsPerStep);
+        (_progress, _answered) = (tokens.Length > chunkRows ? progress : null, 0);
         while (sent < tokens.Length)
         {
             // Keep one flight free, so that the first decoding step never waits for the prompt's answers.
             while (_flights.Count >= Math.Max(1, _middle.MaxStepsInFlight - 1))
             {
-                answered += await ReceiveOneAsync(cancellationToken);
-                progress?.Report(answered);
+                await ReceiveOneAsync(cancellationToken);
             }
 
             int count = Math.Min(chunkRows, tokens.Length - sent);
@@ -350,6 +351,7 @@ public sealed class SplitSession : IAsyncDisposable
         if (flight.IsPrefill)
         {
             await CommitPrefillAsync(reply.RowIds, cancellationToken);
+            _progress?.Report(_answered += flight.Count);
         }
 
         IsIntact = true;

@@ -13,7 +13,7 @@ internal static class SimulatedSplit
     /// <summary>Tokens of one generation, and when the last of them was there.</summary>
     public static async Task<(int[] Tokens, double Milliseconds)> RunAsync(
         string decoder, VirtualLink link, SamplingOptions sampling, int[] prompt, int tokens, bool withDraft = true,
-        ITokenMask? mask = null)
+        ITokenMask? mask = null, Func<GenerationOptions, GenerationOptions>? options = null)
     {
         var clock = new VirtualClock();
         double workerMs = 0;
@@ -31,8 +31,8 @@ internal static class SimulatedSplit
         await using var generator = new TextGenerator(
             new SplitSession(model, middle, 512) { Clock = clock }, DecoderCatalog.Create(decoder, new DrafterContext { DraftModel = draft }));
         var generated = new List<int>();
-        var options = new GenerationOptions { Sampling = sampling, Mask = mask, Decoding = new DecodingOptions { MaxTokens = tokens, StopAtEndOfTurn = false } };
-        await foreach (DecodedToken token in generator.GenerateAsync(prompt, options, TestContext.Current.CancellationToken))
+        var generation = new GenerationOptions { Sampling = sampling, Mask = mask, Decoding = new DecodingOptions { MaxTokens = tokens, StopAtEndOfTurn = false } };
+        await foreach (DecodedToken token in generator.GenerateAsync(prompt, options?.Invoke(generation) ?? generation, TestContext.Current.CancellationToken))
         {
             generated.Add(token.Token);
         }
