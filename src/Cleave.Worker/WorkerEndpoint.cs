@@ -1,4 +1,3 @@
-using Cleave.Models;
 using Cleave.Protocol;
 using Cleave.Protocol.Codec;
 using Cleave.Protocol.Frames;
@@ -32,6 +31,7 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
     private readonly NextWorkers _next;
     private readonly TenantAccounts _accounts;
     private readonly SessionTable _table;
+    private readonly SessionOpening _opening;
     private readonly ComputeLoop _loop;
     private readonly WorkerMetrics _metrics = new();
     private readonly TimeProvider _time;
@@ -61,6 +61,7 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
         _table = new SessionTable(context, model, _metrics, _logger);
         _loop = new ComputeLoop(model, _table, _limits, _shape, _metrics, _time, _logger);
         _table.Released = _loop.Release;
+        _opening = new SessionOpening(model, _table, _next, _limits, _shape, _time, _logger);
         _metrics.Observe(() => _table.Count, () => _loop.QueuedRows, () => _model.Pool.Used, () => _model.Stack.Device.AllocatedBytes);
         tenants.Revoked += _table.CloseTenant;
         TimeSpan sweep = TimeSpan.FromTicks(Math.Max(_limits.IdleTimeout.Ticks / 8, TimeSpan.TicksPerMillisecond));
@@ -268,10 +269,10 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
             return null;
         }
 
-        WireError? refusal = TryOpen(account, hop, open, out WorkerSession? session);
+        WireError? refusal = _opening.TryOpen(account, hop, open, out WorkerSession? session);
         if (session is not null && open.Next is { } next)
         {
-            refusal = await ConnectAsync(session, next, open.MaxKvTokens, stream.Reading).ConfigureAwait(false);
+            refusal = await _opening.ConnectAsync(session, next, open.MaxKvTokens, stream.Reading).ConfigureAwait(false);
         }
 
         refusal ??= session?.Attach(stream, open.Resume?.LastReceivedSeq ?? 0);
@@ -288,67 +289,6 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
         }
 
         return session;
-    }
-
-    /// <summary>The session an open frame asks for, not attached yet, or why not.</summary>
-    private WireError? TryOpen(TenantAccount account, WorkerSession? hop, OpenFrame open, out WorkerSession? session)
-    {
-        session = null;
-        if (!ProtocolVersion.TryNegotiate(open.Version, out ushort version, out WireError? tooOld))
-        {
-            return tooOld;
-        }
-
-        if (open.LayerStart != _model.Stack.Range.Start || open.LayerEnd != _model.Stack.Range.End)
-        {
-            return new WireError(WireErrorCode.UnsupportedLayers, $"Layers {open.LayerStart}..{open.LayerEnd} were asked for; this worker runs {_model.Stack.Range}.", SessionSurvives: false);
-        }
-
-        if (open.Next is { } next && !_next.Allow(next))
-        {
-            return new WireError(
-                WireErrorCode.NotForwarded, $"This worker's operator has not allowed rows to be passed on to {next.Address} (cleave-worker --next-allow {next.Address}).", SessionSurvives: false);
-        }
-
-        if (open.Resume is not { } ticket)
-        {
-            // Another worker attaches to what a client opened; it opens nothing.
-            return hop is null ? _table.TryOpen(account, version, open, out session) : _table.Unknown;
-        }
-
-        WireError? unknown = hop is null ? _table.TryResume(account, ticket, out session) : _table.TryAttach(hop, ticket, out session);
-        if (unknown is null && session!.WireType != open.WireType)
-        {
-            return new WireError(WireErrorCode.UnsupportedWireType, $"The session was opened with {session.WireType} and cannot be resumed with {open.WireType}.");
-        }
-
-        return unknown;
-    }
-
-    /// <summary>Connects a new session to the next worker of its chain; it is closed again when that fails.</summary>
-    private async ValueTask<WireError?> ConnectAsync(WorkerSession session, NextHop next, int maxTokens, CancellationToken gone)
-    {
-        var layers = new LayerRange(_model.Stack.Range.End, next.LayerEnd);
-        var relay = new HopRelay(
-            next, layers, _next.Connect(next, _shape.MaxFrameBytes), ActivationCodec.RowBytes(session.WireType, _shape.HiddenSize), _limits, _time, _logger);
-        WireError? refusal = new(WireErrorCode.NotForwarded, "The stream ended first.");
-        try
-        {
-            refusal = await relay.StartAsync(session, maxTokens, lost => _table.Close(session, lost), gone).ConfigureAwait(false);
-            session.Next = relay;
-            return refusal;
-        }
-        finally
-        {
-            if (refusal is not null)
-            {
-                _table.Close(session, refusal, tellStream: false);
-            }
-            else if (session.IsClosed)
-            {
-                relay.End();
-            }
-        }
     }
 
     private async ValueTask ReadAsync(WorkerSession session, SessionStream stream, Func<CancellationToken, ValueTask<ReadOnlyMemory<byte>?>> receive)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 
 namespace Cleave.EndToEnd.Tests;
@@ -42,6 +43,56 @@ public sealed class ChatRestartTests : IDisposable
             (await again.WaitAsync()).Expect(0);
             Assert.Equal(undisturbed, Stored());
         }
+    }
+
+    [Fact]
+    public async Task AChatKilledAtARandomMomentLosesNoMessage()
+    {
+        long started = Stopwatch.GetTimestamp();
+        (string Role, string Text)[] undisturbed = await UndisturbedAsync();
+        double wholeMs = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+        int rounds = int.TryParse(Environment.GetEnvironmentVariable("CLEAVE_KILL_ROUNDS"), out int set) ? set : 3;
+        int stored = 0;
+        for (int seed = 0; seed < rounds; seed++)
+        {
+            Directory.Delete(Folder, recursive: true);
+            using (Cli cli = Start())
+            {
+                await cli.Input.WriteLineAsync(Question);
+                await cli.Input.WriteLineAsync("Thank you!");
+                cli.Input.Close();
+
+                // From the beginning of the process until after its end.
+                await Task.Delay(TimeSpan.FromMilliseconds(new Random(seed).NextDouble() * 1.1 * wholeMs), TestContext.Current.CancellationToken);
+                cli.SignalIfAlive("KILL");
+                await cli.WaitAsync();
+            }
+
+            // What was stored is the beginning of the undisturbed conversation: whole messages, none out of place, none changed.
+            bool any = Directory.Exists(Folder) && Directory.GetFiles(Folder, "*.chat.json").Length > 0;
+            (string Role, string Text)[] before = any ? Stored() : [];
+            stored += before.Length > 0 ? 1 : 0;
+            for (int i = 0; i < before.Length; i++)
+            {
+                Assert.Equal(undisturbed[i].Role, before[i].Role);
+                Assert.True(undisturbed[i].Text.StartsWith(before[i].Text, StringComparison.Ordinal), $"seed {seed}, message {i}: {before[i].Text}");
+            }
+
+            using Cli again = before.Length > 0 ? Start("--continue") : Start();
+            foreach (string message in (string[])[Question, "Thank you!"])
+            {
+                if (!before.Contains(("user", message)))
+                {
+                    await again.Input.WriteLineAsync(message);
+                }
+            }
+
+            again.Input.Close();
+            (await again.WaitAsync()).Expect(0);
+            Assert.Equal(undisturbed, Stored());
+        }
+
+        Assert.True(stored > 0, "every kill came before anything was stored: nothing was put to the test");
     }
 
     [Fact]

@@ -106,6 +106,13 @@ internal sealed class Cli : IDisposable
         Assert.Equal(0, kill.ExitCode);
     }
 
+    /// <summary>Sends a signal by name to a process that may have ended by itself.</summary>
+    public void SignalIfAlive(string name)
+    {
+        using Process kill = Process.Start(new ProcessStartInfo("kill", ["-s", name, ProcessId.ToString()]) { RedirectStandardError = true })!;
+        kill.WaitForExit();
+    }
+
     /// <summary>Processes whose parent this one is.</summary>
     public int[] Children() => [.. Process.GetProcesses().Select(static process => process.Id).Where(id => ParentOf(id) == ProcessId)];
 

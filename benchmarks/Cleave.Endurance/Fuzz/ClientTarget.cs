@@ -1,5 +1,6 @@
 using Cleave.Engine;
 using Cleave.Inference.Sessions;
+using Cleave.Inference.Tests.Survival;
 using Cleave.Models;
 using Cleave.Protocol;
 using Cleave.Protocol.Codec;
@@ -11,35 +12,8 @@ namespace Cleave.Endurance.Fuzz;
 /// <summary>A client's session: an input is what a hostile worker answers. Whatever it is, the session ends in a refusal or in rows of finite numbers.</summary>
 internal sealed class ClientTarget : IFuzzTarget
 {
-    private const int HiddenSize = 4;
+    private const int HiddenSize = HostileWorker.HiddenSize;
     private static readonly LayerRange s_range = new(1, 2);
-
-    private static readonly WorkerDescription s_description = new()
-    {
-        MinVersion = ProtocolVersion.Lowest,
-        MaxVersion = ProtocolVersion.Highest,
-        ModelName = "hostile",
-        Architecture = "llama",
-        LayerStart = s_range.Start,
-        LayerEnd = s_range.End,
-        HiddenSize = HiddenSize,
-        LayerHashes = [new string('0', 64)],
-        WireTypes = [WireType.F32],
-        KernelFingerprint = "hostile",
-        Limits = new WorkerLimits
-        {
-            MaxRowsPerStep = 16,
-            MaxFrameBytes = 4096,
-            MaxFramesInFlight = 4,
-            MaxKvTokensPerSession = 64,
-            MaxKvTokensPerTenant = 64,
-            MaxSessionsPerTenant = 1,
-            MaxRowsPerSecond = 1000,
-            IdleSeconds = 60,
-        },
-        Load = new WorkerLoad { Sessions = 0, QueuedRows = 0, KvTokensUsed = 0, KvTokensTotal = 64 },
-        Notices = [],
-    };
 
     public string Name => "client";
 
@@ -97,7 +71,7 @@ internal sealed class ClientTarget : IFuzzTarget
 
         public long BytesReceived => 0;
 
-        public ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken) => ValueTask.FromResult(s_description);
+        public ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken) => ValueTask.FromResult(HostileWorker.Description);
 
         public ValueTask<ILinkStream> OpenStreamAsync(CancellationToken cancellationToken) => ValueTask.FromResult<ILinkStream>(this);
 

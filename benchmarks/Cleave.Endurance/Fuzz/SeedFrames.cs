@@ -21,6 +21,11 @@ internal static class SeedFrames
         new ForkFrame(5, 4),
         new PingFrame(7),
         new CloseFrame(),
+        new OpenFrame(ProtocolVersion.Highest, layerStart, layerEnd, WireType.F32, 64)
+        {
+            TakesHop = true,
+            Next = new NextHop("next.example", 7707, (byte[])[.. s_id, .. s_id], layerEnd + 2, s_id, s_id),
+        },
     ];
 
     /// <summary>What a worker answers to a session of <see cref="ClientTarget"/>.</summary>

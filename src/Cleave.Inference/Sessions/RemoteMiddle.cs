@@ -75,53 +75,6 @@ public sealed partial class RemoteMiddle : IMiddle
     /// <summary>All workers in use, in the order of their layers: one, or those of a chain whose rows go from worker to worker.</summary>
     public IEnumerable<Worker> Workers => [_worker, .. _tail?.Workers ?? []];
 
-    /// <summary>Opens a session on the best worker of <paramref name="roster"/>.</summary>
-    /// <exception cref="WireException">No worker takes it.</exception>
-    public static Task<RemoteMiddle> OpenAsync(WorkerRoster roster, RemoteMiddleOptions options, CancellationToken cancellationToken) =>
-        OpenAsync(roster, options, null, cancellationToken);
-
-    /// <summary>The same for the first worker of a chain, which passes rows on to the others.</summary>
-    internal static async Task<RemoteMiddle> OpenAsync(WorkerRoster roster, RemoteMiddleOptions options, ChainTail? tail, CancellationToken cancellationToken)
-    {
-        Worker worker = await roster.PickAsync(cancellationToken);
-        if (tail is not null)
-        {
-            await tail.PickAsync(cancellationToken);
-        }
-
-        var middle = new RemoteMiddle(roster, worker, options, tail);
-        try
-        {
-            await middle.OpenStreamAsync(worker.Link, resume: null, cancellationToken);
-            return middle;
-        }
-        catch
-        {
-            await middle.DisposeAsync();
-            throw;
-        }
-    }
-
-    /// <summary>Opens a session on the one worker behind <paramref name="link"/>, already described and checked.</summary>
-    /// <exception cref="WireException">The worker refuses, cannot be reached, or breaks the protocol.</exception>
-    public static async Task<RemoteMiddle> OpenAsync(
-        ILink link, WorkerDescription worker, LayerRange range, WireType wireType, int hiddenSize, int maxTokens, CancellationToken cancellationToken)
-    {
-        var middle = new RemoteMiddle(
-            new WorkerRoster([link], SameWorker(worker)), new Worker(link, worker, 0),
-            new RemoteMiddleOptions { Range = range, WireType = wireType, HiddenSize = hiddenSize, MaxTokens = maxTokens });
-        try
-        {
-            await middle.OpenStreamAsync(link, resume: null, cancellationToken);
-            return middle;
-        }
-        catch
-        {
-            await middle.DisposeAsync();
-            throw;
-        }
-    }
-
     /// <inheritdoc />
     public async ValueTask SubmitAsync(
         ReadOnlyMemory<ulong> keep, ReadOnlyMemory<TreeRow> rows, ReadOnlyMemory<float> hidden, CancellationToken cancellationToken)
@@ -383,18 +336,6 @@ public sealed partial class RemoteMiddle : IMiddle
     }
 
     private static WireException Broken(string message) => new(new WireError(WireErrorCode.Malformed, message, SessionSurvives: false));
-
-    /// <summary>A worker that came back must hold the layers it held.</summary>
-    private static Action<WorkerDescription> SameWorker(WorkerDescription known) => description =>
-    {
-        if (description.LayerStart != known.LayerStart || !description.LayerHashes.SequenceEqual(known.LayerHashes))
-        {
-            throw new WireException(new WireError(
-                WireErrorCode.UnsupportedLayers,
-                $"the worker came back with other layers ({description.LayerStart}..{description.LayerEnd}) than it had ({known.LayerStart}..{known.LayerEnd})",
-                SessionSurvives: false));
-        }
-    };
 
     /// <summary>A frame that has not been answered: a step, or (TruncateTo at least 0) a truncation.</summary>
     private sealed record Pending(ulong Seq, ulong[] Keep, TreeRow[] Rows, byte[] Payload, int TruncateTo)

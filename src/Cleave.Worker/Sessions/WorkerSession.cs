@@ -29,17 +29,15 @@ internal sealed class WorkerSession
     private readonly ByteBudget _workerBytes;
     private readonly ByteBudget _bytes;
     private readonly StepIntake _intake;
-    private readonly int _maxRowsPerStep;
+    private readonly QueueRoom _room;
     private readonly int _maxFramesInFlight;
     private readonly byte[] _secret = RandomNumberGenerator.GetBytes(FrameCodec.SecretBytes);
-    private readonly Queue<(ulong Seq, WorkerFrame Frame, long Bytes)> _replies = new();
+    private readonly ReplyBuffer _replies = new();
     private SessionStream? _stream;
     private WireError? _closed;
-    private TaskCompletionSource? _room;
     private ulong _accepted;
     private ulong _applied;
     private ulong _acked;
-    private int _queuedRows;
     private long _activeAt;
 
     public WorkerSession(SessionContext context, TenantAccount account, long number, ushort version, WireType wireType, KvCache cache, bool takesHop = false)
@@ -49,7 +47,7 @@ internal sealed class WorkerSession
         _workerBytes = context.Bytes;
         _bytes = new ByteBudget(_limits.MaxBufferedBytesPerSession);
         _intake = new StepIntake(context.Shape, wireType, cache.MaxTokens);
-        _maxRowsPerStep = context.Shape.MaxRowsPerStep;
+        _room = new QueueRoom(2 * context.Shape.MaxRowsPerStep);
         _maxFramesInFlight = context.Shape.MaxFramesInFlight;
         _activeAt = _time.GetTimestamp();
         Account = account;
@@ -182,12 +180,9 @@ internal sealed class WorkerSession
             _stream = stream;
             _activeAt = _time.GetTimestamp();
             stream.Post(new OpenedFrame(Version, Id.ToByteArray(), _secret, _accepted));
-            foreach ((ulong seq, WorkerFrame frame, _) in _replies)
+            foreach (WorkerFrame frame in _replies.After(lastReceivedSeq))
             {
-                if (seq > lastReceivedSeq)
-                {
-                    stream.Post(frame);
-                }
+                stream.Post(frame);
             }
 
             return null;
@@ -208,25 +203,7 @@ internal sealed class WorkerSession
     }
 
     /// <summary>Waits until the queue can take a step of this many rows: the client is slowed down, not refused.</summary>
-    public async ValueTask WaitForRoomAsync(int rows, CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            Task room;
-            lock (_lock)
-            {
-                if (_queuedRows == 0 || _queuedRows + rows <= 2 * _maxRowsPerStep)
-                {
-                    return;
-                }
-
-                _room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-                room = _room.Task;
-            }
-
-            await room.WaitAsync(cancellationToken).ConfigureAwait(false);
-        }
-    }
+    public ValueTask WaitForRoomAsync(int rows, CancellationToken cancellationToken) => _room.WaitAsync(rows, cancellationToken);
 
     /// <summary>A step, truncate or fork frame from <paramref name="stream"/>.</summary>
     public Acceptance Accept(SessionStream stream, ClientFrame frame)
@@ -316,21 +293,13 @@ internal sealed class WorkerSession
             }
 
             _accepted = seq;
-            _queuedRows += pending.RowCount;
+            _room.Add(pending.RowCount);
             return new Acceptance(pending, null);
         }
     }
 
     /// <summary>The compute loop took a frame out of the queue.</summary>
-    public void Dequeued(PendingFrame frame)
-    {
-        lock (_lock)
-        {
-            _queuedRows -= frame.RowCount;
-            _room?.TrySetResult();
-            _room = null;
-        }
-    }
+    public void Dequeued(PendingFrame frame) => _room.Remove(frame.RowCount);
 
     /// <summary>A frame was applied; its reply is kept until acknowledged.</summary>
     public void Complete(PendingFrame frame, WorkerFrame reply)
@@ -346,7 +315,7 @@ internal sealed class WorkerSession
 
             _applied = frame.Seq;
             _activeAt = _time.GetTimestamp();
-            _replies.Enqueue((frame.Seq, reply, _intake.ReplyBytes(frame)));
+            _replies.Add(frame.Seq, reply, _intake.ReplyBytes(frame));
             _stream?.Post(reply);
         }
     }
@@ -385,10 +354,7 @@ internal sealed class WorkerSession
             _stream?.End(tellStream ? reason : null);
             _stream = null;
             Next?.End();
-            while (_replies.TryDequeue(out (ulong Seq, WorkerFrame Frame, long Bytes) reply))
-            {
-                ReturnBytes(reply.Bytes);
-            }
+            ReturnBytes(_replies.Forget(ulong.MaxValue));
         }
     }
 
@@ -403,25 +369,14 @@ internal sealed class WorkerSession
             return default;
         }
 
-        foreach ((ulong at, WorkerFrame reply, _) in _replies)
-        {
-            if (at == seq)
-            {
-                return new Acceptance(null, reply);
-            }
-        }
-
-        return Refused(seq, WireErrorCode.OutOfOrder, $"Frame {seq} was applied and its reply acknowledged.");
+        return _replies.Find(seq) is { } reply
+            ? new Acceptance(null, reply)
+            : Refused(seq, WireErrorCode.OutOfOrder, $"Frame {seq} was applied and its reply acknowledged.");
     }
 
     private void Forget(ulong ack)
     {
-        while (_replies.TryPeek(out (ulong Seq, WorkerFrame Frame, long Bytes) reply) && reply.Seq <= ack)
-        {
-            _replies.Dequeue();
-            ReturnBytes(reply.Bytes);
-        }
-
+        ReturnBytes(_replies.Forget(ack));
         _acked = Math.Max(_acked, ack);
     }
 

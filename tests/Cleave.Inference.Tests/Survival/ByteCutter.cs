@@ -31,6 +31,9 @@ internal sealed class ByteCutter : IAsyncDisposable
     /// <summary>Byte towards the worker (or from it) before which the first connection breaks; none when null.</summary>
     public (bool Up, long At)? CutAt { get; init; }
 
+    /// <summary>Told of the break before either side can notice.</summary>
+    public Action? OnCut { get; init; }
+
     /// <summary>Connections broken: 0 or 1.</summary>
     public int Cuts => _cuts;
 
@@ -105,6 +108,7 @@ internal sealed class ByteCutter : IAsyncDisposable
                 if (isFirst && CutAt is { } cut && cut.Up == (way == 0) && before + count > cut.At && Interlocked.CompareExchange(ref _cuts, 1, 0) == 0)
                 {
                     await to.SendAsync(buffer.AsMemory(0, (int)Math.Max(0, cut.At - before)), _over.Token);
+                    OnCut?.Invoke();
                     return;
                 }
 

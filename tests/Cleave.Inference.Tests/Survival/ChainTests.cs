@@ -40,7 +40,7 @@ public sealed class ChainTests : IAsyncDisposable
         int[] expected = (await _scene.RunAsync(decoder, [_scene.Worker(2, 6), _scene.Worker(6, 10)], null)).Tokens;
         Assert.InRange(frames, 30, 1000);
         int boundaries = frames;
-        for (int boundary = 4; boundary < boundaries - 4; boundary += 3)
+        for (int boundary = 4; boundary < boundaries - 4; boundary += 5)
         {
             FaultyLink? cut = null;
             _scene.Between = (_, link) => cut = new FaultyLink(link) { BreakAt = boundary };

@@ -11,32 +11,7 @@ internal sealed class ScriptedWorker(Func<ClientFrame, IEnumerable<WorkerFrame>>
     public static readonly byte[] Id = [.. Enumerable.Range(1, 16).Select(static i => (byte)i)];
 
     /// <summary>What it says of itself.</summary>
-    public WorkerDescription Description { get; init; } = new()
-    {
-        MinVersion = ProtocolVersion.Lowest,
-        MaxVersion = ProtocolVersion.Highest,
-        ModelName = "hostile",
-        Architecture = "llama",
-        LayerStart = 1,
-        LayerEnd = 2,
-        HiddenSize = 4,
-        LayerHashes = [new string('0', 64)],
-        WireTypes = [WireType.F32],
-        KernelFingerprint = "hostile",
-        Limits = new WorkerLimits
-        {
-            MaxRowsPerStep = 16,
-            MaxFrameBytes = 4096,
-            MaxFramesInFlight = 4,
-            MaxKvTokensPerSession = 64,
-            MaxKvTokensPerTenant = 64,
-            MaxSessionsPerTenant = 1,
-            MaxRowsPerSecond = 1000,
-            IdleSeconds = 60,
-        },
-        Load = new WorkerLoad { Sessions = 0, QueuedRows = 0, KvTokensUsed = 0, KvTokensTotal = 64 },
-        Notices = [],
-    };
+    public WorkerDescription Description { get; init; } = HostileWorker.Description;
 
     /// <summary>Streams opened so far.</summary>
     public int Streams { get; private set; }

@@ -163,7 +163,9 @@ public sealed class ResumeTests
     public async Task A_stream_that_never_opens_is_ended()
     {
         var time = new ManualTime();
-        await using var worker = new TestWorker(new ServingLimits { OpenTimeout = TimeSpan.FromSeconds(10) }, time: time);
+
+        // The clock goes on while the refusal is on its way: that has time.
+        await using var worker = new TestWorker(new ServingLimits { OpenTimeout = TimeSpan.FromSeconds(10), GoodbyeTimeout = TimeSpan.FromDays(1) }, time: time);
         await using var stream = await worker.Link().OpenStreamAsync(default);
         ValueTask<WorkerFrame?> answer = stream.ReceiveAsync(default);
         await Eventually.Holds(() =>
