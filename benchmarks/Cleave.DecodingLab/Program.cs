@@ -5,7 +5,8 @@ using Cleave.Inference.Decoding;
 using Cleave.Inference.Tests.Simulation;
 
 // record MODEL PROMPTS OUT [TOKENS]
-// replay MODEL DRAFT RECORDINGS [decoders=a,b] [rtt=80] [mbit=100] [sampling=greedy] [frame=16] [ahead=0.3] [bytes=1552] [tokens=N] [every=N] [noise] [verbose]
+// replay MODEL DRAFT RECORDINGS [decoders=a,b] [rtt=80] [mbit=100] [sampling=greedy] [frame=16] [ahead=0.3] [bytes=1552] [tokens=N] [every=N] [noise] [verbose] [lookahead]
+// lookahead: its W, N and G instead of the decoders
 // noise: the text's own tokens in a random order, so that hardly a guess is right
 if (args is ["record", ..])
 {
@@ -24,6 +25,13 @@ if (settings.ContainsKey("noise"))
 
 int tokens = (int)Number("tokens", 4096);
 recordings = [.. recordings.Where((_, i) => i % (int)Number("every", 1) == 0).Select(r => r with { Output = r.Output[..Math.Min(tokens, r.Output.Length)] })];
+if (settings.ContainsKey("lookahead"))
+{
+    var at = new VirtualLink { RttMs = Number("rtt", 80), UpMbit = Number("mbit", 100), DownMbit = Number("mbit", 100), RowBytes = (int)Number("bytes", 1552) };
+    await LookaheadSweep.RunAsync(args[1], recordings, at, tokens);
+    return;
+}
+
 using var replay = new Replay(args[1], args[2]);
 var options = new DecodingOptions
 {

@@ -78,10 +78,10 @@ internal static class BenchMarkdown
             return;
         }
 
-        Heading(text, "The paper's n-gram sweep (a key of one token)", "n", "tokens/trip", "match rate", "tok/s", "break-even tokens/trip", "paper, tokens/trip (7B)");
+        Heading(text, "The paper's n-gram sweep (a key of one token)", "n", "tokens/trip", "match rate", "tok/s", "break-even tokens/trip", "paper, tokens/trip (7B)", "12B");
         BenchRun[] sequential = [.. runs.Where(static r => r.Decoder == "sequential" && BenchSuite.PaperKinds.Contains(r.Kind))];
         double sequentialMs = sequential.Length == 0 ? 0 : sequential.Average(static r => 1000 / r.TokensPerSecond);
-        foreach ((int size, double paper) in PaperFigures.NgramSweep)
+        foreach ((int size, double paper, double? paper12B) in PaperFigures.NgramSweep)
         {
             BenchRun[] ours = [.. runs.Where(r => r.NgramSize == size)];
             if (ours.Length > 0)
@@ -89,7 +89,7 @@ internal static class BenchMarkdown
                 // Break-even: the drafted step's time in units of the sequential one's.
                 double stepMs = ours.Average(static r => 1000 * r.TokensPerRoundTrip / r.TokensPerSecond);
                 string breakEven = sequentialMs > 0 ? (stepMs / sequentialMs).ToString("F2", CultureInfo.InvariantCulture) : "";
-                Line(text, $"| {size} | {(double)ours.Sum(static r => r.Tokens) / ours.Sum(static r => r.RoundTrips):F2} | {ours.Average(static r => r.MatchRate):P0} | {ours.Average(static r => r.TokensPerSecond):F1} | {breakEven} | {paper:F2} |");
+                Line(text, $"| {size} | {(double)ours.Sum(static r => r.Tokens) / ours.Sum(static r => r.RoundTrips):F2} | {ours.Average(static r => r.MatchRate):P0} | {ours.Average(static r => r.TokensPerSecond):F1} | {breakEven} | {paper:F2} | {paper12B:F2} |");
             }
         }
     }

@@ -16,7 +16,7 @@ public sealed record DrafterContext
     public int NgramChain { get; init; } = 10;
 
     /// <summary>Lookahead's W, columns of its window.</summary>
-    public int LookaheadWindow { get; init; } = 8;
+    public int LookaheadWindow { get; init; } = 4;
 
     /// <summary>Lookahead's N, tokens of an n-gram.</summary>
     public int LookaheadNgram { get; init; } = 4;

@@ -25,7 +25,7 @@ public sealed class LookaheadDrafter : IDrafter
     /// <param name="window">W, columns.</param>
     /// <param name="ngram">N, tokens of an n-gram, at least 3.</param>
     /// <param name="guesses">G, n-grams verified in a step and kept for a first token.</param>
-    public LookaheadDrafter(int window = 8, int ngram = 4, int guesses = 8)
+    public LookaheadDrafter(int window = 4, int ngram = 4, int guesses = 8)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(window, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(ngram, 3);
