@@ -22,6 +22,7 @@ internal sealed class HopRelay(NextHop hop, LayerRange layers, ILink link, int r
     private readonly Queue<RelayedFrame> _unanswered = new();
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private WorkerSession _session = null!;
+    private Action<WireError> _lost = static _ => { };
     private int _maxTokens;
     private Channel<ClientFrame>? _outbox;
     private (ulong Nonce, TaskCompletionSource Answered)? _ping;
@@ -37,6 +38,7 @@ internal sealed class HopRelay(NextHop hop, LayerRange layers, ILink link, int r
     public async Task<WireError?> StartAsync(WorkerSession session, int maxTokens, Action<WireError> lost, CancellationToken cancellationToken)
     {
         _session = session;
+        _lost = lost;
         _maxTokens = maxTokens;
         ILinkStream? stream = null;
         try
@@ -56,7 +58,7 @@ internal sealed class HopRelay(NextHop hop, LayerRange layers, ILink link, int r
         }
 
         WorkerLog.Forwarding(logger, session.Number, hop.Address, layers.Start, layers.End);
-        _ = Task.Run(() => RunAsync(stream, lost), CancellationToken.None);
+        _ = Task.Run(() => RunAsync(stream), CancellationToken.None);
         return null;
     }
 
@@ -93,7 +95,7 @@ internal sealed class HopRelay(NextHop hop, LayerRange layers, ILink link, int r
     /// <summary>The session here is over: so is the one there.</summary>
     public void End() => _ended.TrySetResult();
 
-    private async Task RunAsync(ILinkStream first, Action<WireError> lost)
+    private async Task RunAsync(ILinkStream first)
     {
         ILinkStream? stream = first;
         try
@@ -115,7 +117,13 @@ internal sealed class HopRelay(NextHop hop, LayerRange layers, ILink link, int r
         }
         catch (WireException problem)
         {
-            lost(new WireError(WireErrorCode.NextLost, $"The next worker of the chain, {hop.Address}, was lost: {problem.Message}", SessionSurvives: false));
+            Lose(problem.Message);
+        }
+        catch (Exception fault) when (fault is not OutOfMemoryException)
+        {
+            // A fault of this worker: the session must not wait for ever for its frames.
+            WorkerLog.RelayFailed(logger, fault, _session.Number, hop.Address);
+            Lose("this worker failed while passing frames on.");
         }
         finally
         {
@@ -131,6 +139,9 @@ internal sealed class HopRelay(NextHop hop, LayerRange layers, ILink link, int r
             }
         }
     }
+
+    private void Lose(string why) =>
+        _lost(new WireError(WireErrorCode.NextLost, $"The next worker of the chain, {hop.Address}, was lost: {why}", SessionSurvives: false));
 
     /// <summary>Passes frames one way and answers the other, until the session ends or the stream does.</summary>
     private async Task ExchangeAsync(ILinkStream stream)

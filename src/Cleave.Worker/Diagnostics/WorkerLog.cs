@@ -47,6 +47,9 @@ internal static partial class WorkerLog
     [LoggerMessage(14, LogLevel.Warning, "Session {Session} lost its next worker {Next} for a while: {Problem}")]
     public static partial void NextBroken(ILogger logger, long session, string next, string problem);
 
+    [LoggerMessage(16, LogLevel.Error, "Session {Session} could not pass its frames on to {Next}")]
+    public static partial void RelayFailed(ILogger logger, Exception exception, long session, string next);
+
     [LoggerMessage(15, LogLevel.Information, "Session {Session} goes on with its next worker {Next}, {Frames} frames sent again")]
     public static partial void NextResumed(ILogger logger, long session, string next, int frames);
 }

@@ -18,6 +18,8 @@ internal sealed class ScriptedWorker(Func<ClientFrame, IEnumerable<WorkerFrame>>
 
     public string Name => "hostile";
 
+    public HopAddress? Address { get; init; }
+
     public static OpenedFrame Opened(ulong resumedSeq = 0, ushort version = ProtocolVersion.Highest) => new(version, Id, Id, resumedSeq);
 
     /// <summary>The answer an honest worker would give.</summary>

@@ -16,8 +16,8 @@ using Cleave.Worker.Tenants;
 
 namespace Cleave.Inference.Tests.Survival;
 
-/// <summary>What a step over two far workers costs, over real gRPC and TLS with emulated links.</summary>
-public sealed class ChainDistanceTests : IAsyncLifetime
+/// <summary>Two far workers that pass rows on, over real gRPC and TLS: what a step costs, and connections between them reset at random bytes.</summary>
+public sealed class ForwardedChainTests : IAsyncLifetime
 {
     private static readonly TimeSpan s_rtt = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan s_hop = TimeSpan.FromMilliseconds(20);
@@ -59,6 +59,34 @@ public sealed class ChainDistanceTests : IAsyncLifetime
         Assert.InRange(forwarded / passed, 0.3, 0.8);
     }
 
+    [Fact]
+    public async Task A_connection_between_workers_reset_at_any_byte_is_mended_by_them()
+    {
+        await using var first = new GrpcLink(LinkTo(_workers[0].Server.Port));
+        float[][] expected;
+        (long Up, long Down) all;
+        await using (var whole = new ByteCutter(_workers[1].Server.Port))
+        {
+            await using var second = new GrpcLink(LinkTo(_workers[1].Server.Port)) { Address = HopAddress.Of(LinkTo(whole.Port)) };
+            expected = [.. (await RunAsync([first, second], forward: true)).Select(static reply => reply.Hidden)];
+            all = (whole.Up, whole.Down);
+        }
+
+        // The first bytes each way are the connection's own beginning, which fails the opening instead; the last ones the farewell.
+        int cuts = 0;
+        for (int round = 0; round < 16; round++)
+        {
+            bool isUp = round % 2 == 0;
+            var random = new Random(round);
+            await using var cutter = new ByteCutter(_workers[1].Server.Port) { CutAt = (isUp, random.NextInt64(3500, (isUp ? all.Up : all.Down) - 300)) };
+            await using var second = new GrpcLink(LinkTo(_workers[1].Server.Port)) { Address = HopAddress.Of(LinkTo(cutter.Port)) };
+            Assert.Equal(expected, (await RunAsync([first, second], forward: true)).Select(static reply => reply.Hidden));
+            cuts += cutter.Cuts;
+        }
+
+        Assert.Equal(16, cuts);
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (GrpcLink link in _links)
@@ -83,6 +111,8 @@ public sealed class ChainDistanceTests : IAsyncLifetime
         _key.Dispose();
     }
 
+    private PairingLink LinkTo(int port) => new("127.0.0.1", port, WorkerKey.Fingerprint(_key), s_token);
+
     private int Emulate(int port, TimeSpan rtt)
     {
         WanEmulator wan = WanEmulator.Start(new IPEndPoint(IPAddress.Loopback, 0), new IPEndPoint(IPAddress.Loopback, port), new WanOptions { Rtt = rtt });
@@ -90,22 +120,27 @@ public sealed class ChainDistanceTests : IAsyncLifetime
         return wan.ListenEndPoint.Port;
     }
 
-    private async Task<double> QuickestStepAsync(bool forward)
+    private async Task<double> QuickestStepAsync(bool forward) => (await RunAsync([.. _links], forward)).Min(static reply => reply.TripMs);
+
+    /// <summary>Eight steps of one row; nothing may be noticed here but their time.</summary>
+    private async Task<List<(double TripMs, float[] Hidden)>> RunAsync(ILink[] links, bool forward)
     {
         CancellationToken cancellationToken = TestContext.Current.CancellationToken;
         int width = _workers[0].Model.Config.HiddenSize;
-        WorkerChain chain = await WorkerChain.ConnectAsync([.. _links], new LayerRange(2, 10), static _ => static _ => { }, cancellationToken);
+        WorkerChain chain = await WorkerChain.ConnectAsync(links, new LayerRange(2, 10), static _ => static _ => { }, cancellationToken);
         var events = new List<SessionEvent>();
         await using IMiddle middle = await chain.OpenAsync(
             new RemoteMiddleOptions { Range = new LayerRange(2, 10), HiddenSize = width, MaxTokens = 64, Events = events.Add }, cancellationToken, forward);
-        double quickest = double.PositiveInfinity;
+        float[] row = [.. Enumerable.Range(0, width).Select(static i => MathF.Sin(i))];
+        var replies = new List<(double, float[])>();
         for (ulong id = 1; id <= 8; id++)
         {
-            await middle.SubmitAsync(id == 1 ? Array.Empty<ulong>() : [id - 1], new TreeRow[] { new(id, id - 1) }, new float[width], cancellationToken);
-            quickest = Math.Min(quickest, (await middle.ReceiveAsync(cancellationToken)).TripMs);
+            await middle.SubmitAsync(id == 1 ? Array.Empty<ulong>() : [id - 1], new TreeRow[] { new(id, id - 1) }, row, cancellationToken);
+            MiddleReply reply = await middle.ReceiveAsync(cancellationToken);
+            replies.Add((reply.TripMs, reply.Hidden.ToArray()));
         }
 
         Assert.Empty(events);
-        return quickest;
+        return replies;
     }
 }
