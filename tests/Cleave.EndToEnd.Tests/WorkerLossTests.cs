@@ -33,6 +33,27 @@ public sealed class WorkerLossTests
         Assert.Contains("--layers", gap.Error, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public async Task AWorkerOfAChainKilledWithinAnAnswerAndStartedAgainGoesOnWithTheSameText(int killed)
+    {
+        int[] local = (await Cli.RunAsync([.. s_run, "--local"])).Expect(0).Tokens;
+        using StandaloneWorker first = await StandaloneWorker.StartAsync(["--model", Cli.Model, "--layers", "2..6", "--next-allow", "any"]);
+        using StandaloneWorker second = await StandaloneWorker.StartAsync(Cli.Model, "6..10");
+        using Cli cli = Cli.Start([.. s_run, "--wan", "100ms", "--decoder", "sequential", "--chain", $"@{first.LinkFile},@{second.LinkFile}"]);
+        cli.Input.Close();
+        await cli.WaitForAsync("the worker says");
+        await Task.Delay(1000, TestContext.Current.CancellationToken);
+        StandaloneWorker victim = killed == 0 ? first : second;
+        victim.Kill();
+        await victim.RestartAsync();
+        CliResult result = (await cli.WaitAsync()).Expect(0);
+        Assert.Equal(local, result.Tokens);
+        Assert.Contains("the session goes on at", result.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("passes through this machine", result.Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task AWorkerKilledWithinAnAnswerAndStartedAgainGoesOnWithTheSameText()
     {
