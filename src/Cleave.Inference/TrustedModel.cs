@@ -28,8 +28,10 @@ public sealed class TrustedModel : IDisposable
         MiddleRange = middleRange;
         _kvType = kvType;
         _workspace = workspace;
-        HeadPasses = new SharedPass<HeadJob>(Gate, head.Run);
-        TailPasses = new SharedPass<TailJob>(Gate, tail.Run);
+
+        // Where whole rows of logits are better not asked for, the device is a GPU.
+        HeadPasses = new SharedPass<HeadJob>(Gate, device.PrefersTopRows, head.Run);
+        TailPasses = new SharedPass<TailJob>(Gate, device.PrefersTopRows, tail.Run);
     }
 
     /// <summary>The file.</summary>

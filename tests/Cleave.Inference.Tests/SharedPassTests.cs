@@ -39,7 +39,7 @@ public sealed class SharedPassTests
     {
         using var gate = new ComputeGate();
         var passes = new List<int[]>();
-        var shared = new SharedPass<Job>(gate, jobs =>
+        var shared = new SharedPass<Job>(gate, gathers: false, jobs =>
         {
             passes.Add([.. jobs.Select(static job => job.Number)]);
             foreach (Job job in jobs.Where(static job => job.Number == 3))
@@ -69,7 +69,7 @@ public sealed class SharedPassTests
     {
         using var gate = new ComputeGate();
         int thread = 0;
-        var shared = new SharedPass<Job>(gate, _ => thread = Environment.CurrentManagedThreadId);
+        var shared = new SharedPass<Job>(gate, gathers: true, _ => thread = Environment.CurrentManagedThreadId);
         ValueTask task = shared.RunAsync(new Job(1, alone: false) { Clock = TimeProvider.System }, TestContext.Current.CancellationToken);
         Assert.True(task.IsCompletedSuccessfully);
         Assert.Equal(Environment.CurrentManagedThreadId, thread);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Cleave.Cli.Reports;
 using Cleave.Cli.Running;
 using Cleave.Inference;
 using Cleave.Inference.Decoding;
@@ -34,23 +35,26 @@ internal sealed class SessionsBattery(SplitSettings settings, IReadOnlyList<Benc
 
             double aloneSpeed = alone.Sum(static a => a.Tokens.Count) / clock.Elapsed.TotalSeconds;
             var speeds = new List<double>();
-            var middles = new List<double>();
+            var together = new List<Answer>();
             int different = 0;
             for (int repeat = 0; repeat < suite.Repeats; repeat++)
             {
                 say($"{decoder}: {suite.Sessions} sessions at once, repetition {repeat + 1} of {suite.Repeats}");
                 (Answer[] answers, double seconds) = await TogetherAsync(host, decoder, ids, cancellationToken);
                 speeds.Add(answers.Sum(static a => a.Tokens.Count) / seconds);
-                middles.Add(answers.Sum(static a => a.Statistics.Timings.MiddleMs) / answers.Sum(static a => a.Statistics.RoundTrips));
+                together.AddRange(answers);
                 different += answers.Where((answer, i) => !answer.Tokens.SequenceEqual(alone[i].Tokens)).Count();
             }
 
             speeds.Sort();
-            results.Add(new SessionsResult(suite.Sessions, decoder, suite.Tokens, aloneSpeed, speeds[speeds.Count / 2], middles.Average(), different));
+            results.Add(new SessionsResult(suite.Sessions, decoder, suite.Tokens, aloneSpeed, speeds[speeds.Count / 2], PerTrip(alone), PerTrip(together), different));
         }
 
         return results;
     }
+
+    private static TimingReport PerTrip(IReadOnlyCollection<Answer> answers) =>
+        TimingReport.Sum(answers.Select(static a => a.Statistics.Timings)).Over(answers.Sum(static a => a.Statistics.RoundTrips));
 
     private async Task<(Answer[] Answers, double Seconds)> TogetherAsync(SplitHost host, string decoder, int[][] ids, CancellationToken cancellationToken)
     {

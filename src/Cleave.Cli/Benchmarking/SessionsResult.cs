@@ -1,3 +1,5 @@
+using Cleave.Cli.Reports;
+
 namespace Cleave.Cli.Benchmarking;
 
 /// <summary>Sessions at once on one worker, beside one at a time.</summary>
@@ -6,10 +8,11 @@ namespace Cleave.Cli.Benchmarking;
 /// <param name="TokensPerSession">Tokens each made, from a prompt of its own.</param>
 /// <param name="AloneTokensPerSecond">One session at a time, over all the prompts.</param>
 /// <param name="TokensPerSecond">All sessions together; median of the repetitions.</param>
-/// <param name="MiddleMs">Mean of a round trip's time in the worker's passes.</param>
+/// <param name="AloneTripMs">Mean parts of a round trip, one session at a time.</param>
+/// <param name="TripMs">The same, all together: head and tail are passes shared with others, the middle includes waiting for a pass.</param>
 /// <param name="Different">Answers whose tokens differ from the prompt's alone, over all repetitions.</param>
 internal sealed record SessionsResult(
-    int Sessions, string Decoder, int TokensPerSession, double AloneTokensPerSecond, double TokensPerSecond, double MiddleMs, int Different)
+    int Sessions, string Decoder, int TokensPerSession, double AloneTokensPerSecond, double TokensPerSecond, TimingReport AloneTripMs, TimingReport TripMs, int Different)
 {
     /// <summary>Times the tokens a second of one session.</summary>
     public double Times => TokensPerSecond / AloneTokensPerSecond;

@@ -10,6 +10,9 @@ internal sealed record TimingReport(double Network, double Head, double Middle, 
         Math.Round(timings.NetworkMs, 3), Math.Round(timings.HeadMs, 3), Math.Round(timings.MiddleMs, 3),
         Math.Round(timings.TailMs, 3), Math.Round(timings.DraftMs, 3), Math.Round(timings.CodecMs, 3));
 
+    /// <summary>Each part divided, for a mean.</summary>
+    public TimingReport Over(int count) => new(Network / count, Head / count, Middle / count, Tail / count, Draft / count, Codec / count);
+
     /// <summary>Several sessions' timings together.</summary>
     public static TimingReport Sum(IEnumerable<SessionTimings> timings)
     {

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Cleave.Inference.Sessions;
 
 /// <summary>
@@ -6,16 +8,24 @@ namespace Cleave.Inference.Sessions;
 /// runs at once and on its own thread.
 /// </summary>
 /// <param name="gate">The device the part runs on.</param>
+/// <param name="gathers">True where a pass costs the same for one row or many: with other sessions about, it then waits a moment for theirs.</param>
 /// <param name="run">Runs the rows of jobs; a job the part refuses gets a <see cref="PassJob.Refusal"/>, the others run.</param>
-internal sealed class SharedPass<TJob>(ComputeGate gate, Action<IReadOnlyList<TJob>> run)
+internal sealed class SharedPass<TJob>(ComputeGate gate, bool gathers, Action<IReadOnlyList<TJob>> run)
     where TJob : PassJob
 {
     private const int MostRows = 512;
+
+    // Answers of one pass of a worker come within a fraction of a millisecond, one after another.
+    private static readonly TimeSpan s_mostGathering = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan s_quiet = TimeSpan.FromMilliseconds(0.15);
 
     private readonly Lock _lock = new();
     private readonly List<TJob> _waiting = [];
     private readonly List<TJob> _running = [];
     private bool _led;
+
+    // Sessions that lately went together.
+    private int _crowd;
 
     /// <summary>Runs a job, perhaps with others. Once it has begun it is not cancelled: its memory is in use.</summary>
     /// <exception cref="OperationCanceledException">Cancelled before it began; nothing was done.</exception>
@@ -59,9 +69,15 @@ internal sealed class SharedPass<TJob>(ComputeGate gate, Action<IReadOnlyList<TJ
     /// <summary>One pass; whoever has come meanwhile is another thread's to lead, so that nobody works for strangers after his own turn.</summary>
     private async Task LeadAsync()
     {
+        if (gathers && _crowd > 1)
+        {
+            await GatherAsync().ConfigureAwait(false);
+        }
+
         using (await gate.EnterAsync(CancellationToken.None).ConfigureAwait(false))
         {
             Take();
+            _crowd = Math.Max(_running.Count, _crowd - 1);
             if (_running.Count > 0)
             {
                 Run();
@@ -78,6 +94,35 @@ internal sealed class SharedPass<TJob>(ComputeGate gate, Action<IReadOnlyList<TJ
         }
 
         _ = Task.Run(LeadAsync);
+    }
+
+    /// <summary>Until all that are about are here, or none has come for a while.</summary>
+    private async Task GatherAsync()
+    {
+        long started = Stopwatch.GetTimestamp();
+        long cameAt = started;
+        int seen = 0;
+        while (true)
+        {
+            int here;
+            lock (_lock)
+            {
+                here = _waiting.Count;
+            }
+
+            long now = Stopwatch.GetTimestamp();
+            if (here != seen)
+            {
+                (seen, cameAt) = (here, now);
+            }
+
+            if (here >= _crowd || Stopwatch.GetElapsedTime(cameAt, now) > s_quiet || Stopwatch.GetElapsedTime(started, now) > s_mostGathering)
+            {
+                return;
+            }
+
+            await Task.Yield();
+        }
     }
 
     private void Take()

@@ -88,7 +88,7 @@ internal sealed class WorkerSession
     /// <summary>When its last step was answered; owned by the compute loop.</summary>
     public long AnsweredAt { get; set; }
 
-    /// <summary>From that answer to its next frame, the last time it waited for one; owned by the compute loop.</summary>
+    /// <summary>What passes between an answer and its next frame, at the least, lately; owned by the compute loop.</summary>
     public long Turnaround { get; set; }
 
     /// <summary>Seq of the step whose keep was applied though the step itself was refused; owned by the compute loop.</summary>
