@@ -27,7 +27,9 @@ internal sealed class ReserveKeeper(GrpcLane[] lanes, Func<GrpcLane, Cancellatio
             {
                 if (!_active.IsUsable && Reserve.IsUsable)
                 {
+                    // The other one is the reserve now, and to be connected again.
                     _active = Reserve;
+                    _lost.Release();
                 }
 
                 return _active;

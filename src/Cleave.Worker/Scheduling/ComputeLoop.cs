@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Cleave.Compute;
 using Cleave.Engine;
 using Cleave.Protocol;
 using Cleave.Protocol.Codec;
@@ -28,20 +27,15 @@ internal sealed class ComputeLoop : IDisposable
     private readonly WorkerMetrics _metrics;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly AttentionPlan _plan = new();
     private readonly List<Entry> _entries = [];
-    private readonly List<int> _returned = [];
+    private readonly PassRows _rows;
     private readonly ConcurrentQueue<Action> _posted = new();
     private readonly AutoResetEvent _wake = new(false);
     private readonly ITimer _rateTimer;
     private readonly Thread _thread;
     private readonly int _maxRows;
     private readonly int _width;
-    private readonly DeviceTensor _hidden;
-    private readonly DeviceTensor _output;
-    private readonly float[] _staging;
     private (WorkerSession Session, PendingFrame Frame)? _carried;
-    private int _rows;
     private int _answered;
     private volatile bool _stopping;
 
@@ -55,9 +49,7 @@ internal sealed class ComputeLoop : IDisposable
         _logger = logger;
         _maxRows = Math.Max(limits.MaxRowsPerPass, shape.MaxRowsPerStep);
         _width = model.Config.HiddenSize;
-        _hidden = model.Stack.Device.Allocate(_maxRows, _width);
-        _output = model.Stack.Device.Allocate(_maxRows, _width);
-        _staging = new float[_maxRows * _width];
+        _rows = new PassRows(model, _maxRows);
         _rateTimer = time.CreateTimer(_ => _wake.Set(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _thread = new Thread(Run) { IsBackground = true, Name = "compute" };
     }
@@ -91,8 +83,7 @@ internal sealed class ComputeLoop : IDisposable
 
         // _wake is left to the finaliser: a stream on its way out may still set it.
         _rateTimer.Dispose();
-        _hidden.Dispose();
-        _output.Dispose();
+        _rows.Dispose();
     }
 
     private void Run()
@@ -132,15 +123,13 @@ internal sealed class ComputeLoop : IDisposable
     {
         // 1. Slots of earlier passes.
         _model.Pool.Reclaim();
-        _plan.Clear();
+        _rows.Clear();
         _entries.Clear();
-        _returned.Clear();
-        _rows = 0;
         _answered = 0;
 
         // 2. Frames in turn.
         long startedAt = _time.GetTimestamp();
-        while (TryTake(_maxRows - _rows, out WorkerSession? session, out PendingFrame? frame) && TryApply(session!, frame!))
+        while (TryTake(_maxRows - _rows.Count, out WorkerSession? session, out PendingFrame? frame) && TryApply(session!, frame!))
         {
         }
 
@@ -152,13 +141,13 @@ internal sealed class ComputeLoop : IDisposable
         // 3. All rows through the layers together, then 4. answers.
         try
         {
-            Forward();
+            _rows.Run();
             Answer(startedAt);
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
             // A fault of this worker: whoever shared the pass has a cache that is not to be trusted any more.
-            WorkerLog.PassFailed(_logger, e, _entries.Count, _rows);
+            WorkerLog.PassFailed(_logger, e, _entries.Count, _rows.Count);
             for (int i = 0; i < _entries.Count; i++)
             {
                 Entry entry = _entries[i];
@@ -171,12 +160,12 @@ internal sealed class ComputeLoop : IDisposable
             }
         }
 
-        if (_rows > 0)
+        if (_rows.Count > 0)
         {
             _rendezvous.PassDone(startedAt, _entries.Select(static entry => entry.Session));
         }
 
-        _metrics.PassDone(_rows, _entries.Count);
+        _metrics.PassDone(_rows.Count, _entries.Count);
         return true;
     }
 
@@ -210,7 +199,7 @@ internal sealed class ComputeLoop : IDisposable
 
         WireError? refusal;
         WorkerFrame? reply = null;
-        int firstReturned = _returned.Count;
+        int firstReturned = _rows.Returned;
         bool[] dropped = [];
         switch (frame)
         {
@@ -236,7 +225,7 @@ internal sealed class ComputeLoop : IDisposable
         Charge(session);
         Rendezvous.Took(session, frame);
         session.Taken = refusal is null ? frame.Seq : frame.Seq - 1;
-        _entries.Add(new Entry(session, frame, refusal, reply, dropped, firstReturned, _returned.Count - firstReturned));
+        _entries.Add(new Entry(session, frame, refusal, reply, dropped, firstReturned, _rows.Returned - firstReturned));
         return true;
     }
 
@@ -270,7 +259,7 @@ internal sealed class ComputeLoop : IDisposable
         CacheOutcome outcome = cache.Append(step.Rows, dropped);
         if (outcome.Fault == CacheFault.PoolExhausted)
         {
-            if (_rows > 0)
+            if (_rows.Count > 0)
             {
                 // Slots released in this pass are free only after it.
                 refusal = null;
@@ -292,54 +281,14 @@ internal sealed class ComputeLoop : IDisposable
             return true;
         }
 
-        int count = step.Rows.Length - outcome.Dropped;
-        if (count > 0)
-        {
-            cache.AddToPlan(_plan, count);
-        }
-
-        for (int i = 0; i < step.Rows.Length; i++)
-        {
-            if (dropped[i])
-            {
-                continue;
-            }
-
-            if (step.Returned[i] || session.Next is not null)
-            {
-                // The next worker of a chain gets all rows, whichever come back from it.
-                _returned.Add(_rows);
-            }
-
-            step.Hidden.AsSpan(i * _width, _width).CopyTo(_staging.AsSpan(_rows++ * _width));
-        }
+        // The next worker of a chain gets all rows, whichever come back from it.
+        _rows.Add(step, dropped, cache, returnAll: session.Next is not null);
 
         // Padding is computed like any row, so that its time tells nothing, and leaves nothing behind.
         cache.ForgetLast(dropped.AsSpan(step.Rows.Length - step.Dummies).Count(false));
 
         refusal = null;
         return true;
-    }
-
-    private void Forward()
-    {
-        if (_rows == 0)
-        {
-            return;
-        }
-
-        IComputeDevice device = _model.Stack.Device;
-        device.Upload(_staging.AsSpan(0, _rows * _width), _hidden, _rows);
-        _model.Stack.Forward(_hidden, _plan, _model.Pool.Arena);
-        if (_returned.Count == _rows)
-        {
-            device.Download(_hidden, _rows, _staging);
-        }
-        else if (_returned.Count > 0)
-        {
-            device.CopyRows(_hidden, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_returned), _output);
-            device.Download(_output, _returned.Count, _staging);
-        }
     }
 
     private void Answer(long startedAt)
@@ -372,7 +321,7 @@ internal sealed class ComputeLoop : IDisposable
 
             WireType type = entry.Session.WireType;
             var payload = new byte[entry.ReturnedCount * ActivationCodec.RowBytes(type, _width)];
-            ReadOnlySpan<float> rows = _staging.AsSpan(entry.FirstReturned * _width, entry.ReturnedCount * _width);
+            ReadOnlySpan<float> rows = _rows.Output(entry.FirstReturned, entry.ReturnedCount);
             if (!ActivationCodec.TryEncode(type, rows, _width, payload, out int badRow))
             {
                 entry.Session.Discard(entry.Frame);
