@@ -295,7 +295,7 @@ public sealed partial class RemoteMiddle
         _stream = await link.OpenStreamAsync(cancellationToken);
         await _stream.SendAsync(
             new OpenFrame(ProtocolVersion.Highest, _options.Range.Start, _options.Range.End, _options.WireType, _options.MaxTokens, resume) { Next = next }, cancellationToken);
-        if (await NextAsync(cancellationToken) is not OpenedFrame opened)
+        if (await NextAsync(cancellationToken, resume is null ? null : _options.ResumeTimeout) is not OpenedFrame opened)
         {
             throw Broken("the worker did not answer the open frame");
         }

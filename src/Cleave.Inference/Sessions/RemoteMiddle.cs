@@ -272,18 +272,19 @@ public sealed partial class RemoteMiddle : IMiddle
     }
 
     /// <summary>The next frame. A caller that gives up leaves the receive running for the next caller.</summary>
-    private async ValueTask<WorkerFrame> NextAsync(CancellationToken cancellationToken)
+    private async ValueTask<WorkerFrame> NextAsync(CancellationToken cancellationToken, TimeSpan? patience = null)
     {
+        TimeSpan timeout = patience < _options.ReplyTimeout ? patience.Value : _options.ReplyTimeout;
         _receiving ??= ReceiveStampedAsync(_stream!);
         WorkerFrame? frame;
         try
         {
-            (frame, _arrivedAt) = await _receiving.WaitAsync(_options.ReplyTimeout, cancellationToken);
+            (frame, _arrivedAt) = await _receiving.WaitAsync(timeout, cancellationToken);
         }
         catch (TimeoutException)
         {
             throw new WireException(new WireError(
-                WireErrorCode.LinkLost, $"the worker was silent for {_options.ReplyTimeout.TotalSeconds:0} s on an unanswered step"));
+                WireErrorCode.LinkLost, $"the worker was silent for {timeout.TotalSeconds:0} s on an unanswered {(patience is null ? "step" : "ticket")}"));
         }
 
         _receiving = null;

@@ -24,6 +24,12 @@ public sealed record RemoteMiddleOptions
     /// <summary>A worker silent for this long on an unanswered step is taken for lost.</summary>
     public TimeSpan ReplyTimeout { get; init; } = TimeSpan.FromSeconds(120);
 
+    /// <summary>
+    /// A ticket not answered for this long is shown again over another connection: the one kept in reserve may be as dead as the one that was lost, and
+    /// say so only much later.
+    /// </summary>
+    public TimeSpan ResumeTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Told what happens to the session, or null.</summary>
     public Action<SessionEvent>? Events { get; init; }
 }

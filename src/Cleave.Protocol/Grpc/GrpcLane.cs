@@ -55,6 +55,9 @@ internal sealed class GrpcLane : IDisposable
     /// <summary>True while there is a connection nothing is known against.</summary>
     public bool IsUsable => Volatile.Read(ref _open) > 0 && !_doubtful;
 
+    /// <summary>True while there is no connection: a call makes a new one.</summary>
+    public bool IsClosed => Volatile.Read(ref _open) <= 0;
+
     /// <summary>A call on it was lost: another lane first, until it has proved itself.</summary>
     public void Doubt()
     {

@@ -88,6 +88,12 @@ internal sealed class GrpcLinkStream : ILinkStream
         }
 
         _disposed = true;
+        if (BytesReceived == 0)
+        {
+            // Given up before anything came: the next call had better go another way.
+            _lane.Doubt();
+        }
+
         try
         {
             // Lets what was sent last (a close frame) go out before the call is reset.

@@ -25,7 +25,8 @@ internal sealed class ReserveKeeper(GrpcLane[] lanes, Func<GrpcLane, Cancellatio
         {
             lock (_lock)
             {
-                if (!_active.IsUsable && Reserve.IsUsable)
+                // A new connection is better than one that does not answer.
+                if (!_active.IsUsable && (Reserve.IsUsable || (Reserve.IsClosed && !_active.IsClosed)))
                 {
                     // The other one is the reserve now, and to be connected again.
                     _active = Reserve;

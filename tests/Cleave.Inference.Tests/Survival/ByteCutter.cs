@@ -12,6 +12,7 @@ internal sealed class ByteCutter : IAsyncDisposable
     private readonly long[] _passed = new long[2];
     private readonly TaskCompletionSource _cutFirst = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _cuts;
+    private volatile int _frozen;
 
     public ByteCutter(int targetPort)
     {
@@ -40,6 +41,9 @@ internal sealed class ByteCutter : IAsyncDisposable
     /// <summary>Connections made so far.</summary>
     public int Connections { get; private set; }
 
+    /// <summary>From now on the connections there are carry nothing any more, and do not say so; new ones do.</summary>
+    public void Freeze() => _frozen = Connections;
+
     /// <summary>Breaks the first connection now.</summary>
     public void CutFirst() => _cutFirst.TrySetResult();
 
@@ -60,7 +64,7 @@ internal sealed class ByteCutter : IAsyncDisposable
             {
                 Socket client = await _listener.AcceptSocketAsync(_over.Token);
                 Connections++;
-                connections.Add(ServeAsync(client, targetPort, connections.Count == 0));
+                connections.Add(ServeAsync(client, targetPort, connections.Count));
             }
         }
         catch (Exception over) when (over is OperationCanceledException or SocketException)
@@ -69,8 +73,9 @@ internal sealed class ByteCutter : IAsyncDisposable
         }
     }
 
-    private async Task ServeAsync(Socket client, int targetPort, bool isFirst)
+    private async Task ServeAsync(Socket client, int targetPort, int number)
     {
+        bool isFirst = number == 0;
         using var worker = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         using (client)
         {
@@ -78,7 +83,7 @@ internal sealed class ByteCutter : IAsyncDisposable
             try
             {
                 await worker.ConnectAsync(IPAddress.Loopback, targetPort, _over.Token);
-                await Task.WhenAny(PumpAsync(client, worker, 0, isFirst), PumpAsync(worker, client, 1, isFirst), isFirst ? _cutFirst.Task : Task.Delay(Timeout.Infinite, _over.Token));
+                await Task.WhenAny(PumpAsync(client, worker, 0, number), PumpAsync(worker, client, 1, number), isFirst ? _cutFirst.Task : Task.Delay(Timeout.Infinite, _over.Token));
             }
             catch (Exception lost) when (lost is SocketException or OperationCanceledException)
             {
@@ -91,8 +96,9 @@ internal sealed class ByteCutter : IAsyncDisposable
         }
     }
 
-    private async Task PumpAsync(Socket from, Socket to, int way, bool isFirst)
+    private async Task PumpAsync(Socket from, Socket to, int way, int number)
     {
+        bool isFirst = number == 0;
         byte[] buffer = new byte[16 * 1024];
         try
         {
@@ -102,6 +108,11 @@ internal sealed class ByteCutter : IAsyncDisposable
                 if (count == 0)
                 {
                     return;
+                }
+
+                if (number < _frozen)
+                {
+                    await Task.Delay(Timeout.Infinite, _over.Token);
                 }
 
                 long before = isFirst ? Interlocked.Add(ref _passed[way], count) - count : 0;

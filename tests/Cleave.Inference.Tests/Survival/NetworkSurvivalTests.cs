@@ -125,6 +125,30 @@ public sealed class NetworkSurvivalTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Connections_that_die_in_silence_are_noticed_and_left()
+    {
+        await using GrpcLink plain = Link(_servers[0].Port);
+        int[] expected = await RunAsync([plain], null);
+        await using var cutter = new ByteCutter(_servers[0].Port);
+        await using GrpcLink link = new(
+            new PairingLink("127.0.0.1", cutter.Port, SHA256.HashData(_key.ExportSubjectPublicKeyInfo()), s_token),
+            new GrpcLinkOptions { ReserveDelay = TimeSpan.Zero, KeepAliveDelay = TimeSpan.FromSeconds(1), KeepAliveTimeout = TimeSpan.FromSeconds(1) });
+        var events = new List<SessionEvent>();
+        int tokens = 0;
+        Assert.Equal(expected, await RunAsync([link], events, onToken: () =>
+        {
+            if (++tokens == 4)
+            {
+                // Both: the first and the reserve.
+                SpinWait.SpinUntil(() => cutter.Connections == 2, TimeSpan.FromSeconds(30));
+                cutter.Freeze();
+            }
+        }));
+        Assert.Contains(events, e => e.Kind == SessionEventKind.Resumed);
+        Assert.DoesNotContain(events, e => e.Kind == SessionEventKind.Replaying);
+    }
+
+    [Fact]
     public async Task Another_worker_takes_two_round_trips_and_the_log()
     {
         // It is asked what it is, and opens a session, over a connection that is there already; then one round trip for a log of one chunk.
