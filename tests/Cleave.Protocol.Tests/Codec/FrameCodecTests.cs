@@ -147,6 +147,27 @@ public sealed class FrameCodecTests
         Assert.Contains(expected, error!.Message);
     }
 
+    [Theory]
+    [InlineData(2, 1, "version 1 with resume flag 0 speaks of hops")]
+    [InlineData(18, 0, "a next worker of 0 bytes")]
+    [InlineData(18, 70, "a next worker of 70 bytes")]
+    [InlineData(20, 1, "Reserved bytes 20 to 23")]
+    [InlineData(17, 2, "hop flag 2")]
+    [InlineData(88, 9, "for layers up to 9")]
+    [InlineData(94, ' ', "no host name")]
+    [InlineData(94, 0xC3, "no host name")]
+    [InlineData(94, '[', "no host name")]
+    public void An_open_frame_that_lies_about_the_next_worker_is_refused_by_field(int offset, byte lie, string expected)
+    {
+        byte[] bytes = new byte[24 + 81];
+        FrameCodec.Write(new OpenFrame(2, 2, 9, WireType.F16, 4096) { TakesHop = true, Next = new NextHop("gpu.example", 7707, new byte[32], 12, s_id, s_secret) }, bytes);
+        Assert.True(FrameCodec.TryRead(bytes, out ClientFrame? _, out _));
+        bytes[offset] = lie;
+        Assert.False(FrameCodec.TryRead(bytes, out ClientFrame? _, out WireError? error));
+        Assert.Equal(WireErrorCode.Malformed, error!.Code);
+        Assert.Contains(expected, error.Message);
+    }
+
     [Fact]
     public void A_workers_error_cannot_drive_the_terminal_or_claim_this_sides_findings()
     {

@@ -158,6 +158,13 @@ public sealed class RefusalTests
         await using TestClient newer = await TestClient.StartAsync(worker.Link(), good with { Version = 9 });
         Assert.Equal(ProtocolVersion.Highest, Assert.IsType<OpenedFrame>(await newer.ReceiveAsync()).Version);
 
+        // An older one in its own version, which knows of no hops.
+        await using TestClient older = await TestClient.StartAsync(worker.Link(), good with { Version = 1 });
+        Assert.Equal(1, Assert.IsType<OpenedFrame>(await older.ReceiveAsync()).Version);
+        await Check(good with { Version = 1, TakesHop = true }, WireErrorCode.Malformed, "from version 2 on");
+        await older.SendAsync(new CloseFrame());
+        Assert.Null(await older.ReceiveAsync());
+
         // A second open frame ends the session.
         await newer.SendAsync(good);
         Assert.False((await newer.ErrorAsync()).SessionSurvives);
