@@ -33,7 +33,7 @@ public sealed partial class KeepLocalServeTests
         Assert.NotEmpty(sent);
         Assert.True(crossed.BytesUp > 10 * 1536, $"{crossed.BytesUp} bytes");
 
-        // Rules built in and the user's own, in any turn of the conversation, streamed or not.
+        // Rules built in and the user's own, in any turn of the conversation.
         foreach (string[] turns in (string[][])
             [["Write to jane@example.org."], ["What of Project Zebra?"], ["My IBAN is DE89 3704 0044 0532 0130 00.", "I see.", "Where is the station?"]])
         {

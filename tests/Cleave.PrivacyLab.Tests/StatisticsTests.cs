@@ -1,4 +1,5 @@
 using Cleave.PrivacyLab.Statistics;
+using Cleave.PrivacyLab.Study;
 
 namespace Cleave.PrivacyLab.Tests;
 
@@ -29,6 +30,16 @@ public sealed class StatisticsTests
         Assert.Equal(0.5, byDocument.Rate);
         Assert.True(byDocument.High - byDocument.Low > 5 * (byRow.High - byRow.Low), $"{byDocument} {byRow}");
         Assert.Equal(byDocument, ClusterBootstrap.Rate(clustered));
+    }
+
+    [Fact]
+    public void UtilityWeighsTextsByTheirTokens()
+    {
+        // Three positions at ln 2 nats and one at ln 32: (3 ln 2 + 5 ln 2) / 4 = ln 4.
+        var utility = new Utility([new DocumentTally(3, 3), new DocumentTally(0, 1)], [3 * Math.Log(2), Math.Log(32)]);
+        Assert.Equal(0.75, utility.Agreement.Rate, 12);
+        Assert.Equal(4, utility.Perplexity.Rate, 9);
+        Assert.Equal((2, 32), (Math.Round(utility.Perplexity.Low, 6), Math.Round(utility.Perplexity.High, 6)));
     }
 
     [Fact]

@@ -19,11 +19,4 @@ public sealed record Utility(IReadOnlyList<DocumentTally> Agreed, IReadOnlyList<
             return new RateInterval(Math.Exp(loss.Rate), Math.Exp(loss.Low), Math.Exp(loss.High));
         }
     }
-
-    /// <summary>Both over the texts of several runs.</summary>
-    public static Utility Of(IEnumerable<Utility> runs)
-    {
-        Utility[] all = [.. runs];
-        return new Utility([.. all.SelectMany(static u => u.Agreed)], [.. all.SelectMany(static u => u.Losses)]);
-    }
 }
