@@ -36,7 +36,7 @@ public sealed class StatisticsTests
     public void UtilityWeighsTextsByTheirTokens()
     {
         // Three positions at ln 2 nats and one at ln 32: (3 ln 2 + 5 ln 2) / 4 = ln 4.
-        var utility = new Utility([new DocumentTally(3, 3), new DocumentTally(0, 1)], [3 * Math.Log(2), Math.Log(32)]);
+        var utility = new KeptQuality([new DocumentTally(3, 3), new DocumentTally(0, 1)], [3 * Math.Log(2), Math.Log(32)]);
         Assert.Equal(0.75, utility.Agreement.Rate, 12);
         Assert.Equal(4, utility.Perplexity.Rate, 9);
         Assert.Equal((2, 32), (Math.Round(utility.Perplexity.Low, 6), Math.Round(utility.Perplexity.High, 6)));

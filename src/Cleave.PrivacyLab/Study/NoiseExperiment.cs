@@ -34,7 +34,7 @@ public sealed class NoiseExperiment : IExperiment
             var ledgers = new List<EmbeddingNoise>();
             IReadOnlyList<Transcript> transcripts = await new Capturer(model, settings.PromptOnly).RunAsync(
                 documents, _ => Fresh(options, ledgers), cancellationToken);
-            Utility utility = await TeacherForcing.CompareAsync(model, model, texts, settings.Wire, () => Fresh(options, null), cancellationToken);
+            KeptQuality utility = await TeacherForcing.CompareAsync(model, model, texts, settings.Wire, () => Fresh(options, null), cancellationToken);
 
             // The attacker knows the law: he makes pairs under noise of his own, and weighs them with the language model.
             var collector = new PairCollector(model, settings.Wire, () => Fresh(options, null));

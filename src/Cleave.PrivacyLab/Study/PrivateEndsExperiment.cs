@@ -39,7 +39,7 @@ public sealed class PrivateEndsExperiment : IExperiment
             using TrustedModel victim = bench.OpenVictim(
                 cut, (source, device) => scale == 0 ? source : WeightChange.RandomLora(source, device, changed, 16, scale, settings.Seeds[0]));
             IReadOnlyList<Transcript> transcripts = await new Capturer(victim, settings.WithOutput).RunAsync(documents, null, cancellationToken);
-            Utility utility = await TeacherForcing.CompareAsync(plain, victim, texts, settings.Wire, null, cancellationToken);
+            KeptQuality utility = await TeacherForcing.CompareAsync(plain, victim, texts, settings.Wire, null, cancellationToken);
 
             // 1. The public head's pairs, applied as they are; and the nearest public state among proposals.
             LabelledPairs transferred = new PairCollector(plain, settings.Wire).Collect(bench.AttackerWindows(1, settings.PromptTokens), budget, settings.PromptTokens);

@@ -47,7 +47,7 @@ public sealed class StrengtheningExperiment : IExperiment
         T[] Drawn<T>(Func<Result, IReadOnlyList<T>> of) => [.. drawn.Select((result, i) => of(result)[i])];
         var random = new Result(
             Drawn(static r => r.WhiteBox), [.. settings.Seeds.Select((_, seed) => Drawn(r => r.Anchors[seed]))], [.. settings.Seeds.Select((_, seed) => Drawn(r => r.Ridge[seed]))],
-            new Utility(Drawn(static r => r.Utility.Agreed), Drawn(static r => r.Utility.Losses)));
+            new KeptQuality(Drawn(static r => r.Utility.Agreed), Drawn(static r => r.Utility.Losses)));
         Add($"random split point for each session ({string.Join(", ", settings.Depths)})", WireType.F32, random, (settings.Depths.Average() + tail) / layers);
 
         settings.Say($"{Name}: q8 wire");
@@ -95,5 +95,5 @@ public sealed class StrengtheningExperiment : IExperiment
     private static DocumentTally[] Tally(IAttack attack, IReadOnlyList<Transcript> transcripts) =>
         RecoveryScore.Tally(attack.Recover([.. transcripts.Select(static t => t.View)]), transcripts, BoundarySide.Input, 1);
 
-    private sealed record Result(DocumentTally[] WhiteBox, List<DocumentTally[]> Anchors, List<DocumentTally[]> Ridge, Utility Utility);
+    private sealed record Result(DocumentTally[] WhiteBox, List<DocumentTally[]> Anchors, List<DocumentTally[]> Ridge, KeptQuality Utility);
 }

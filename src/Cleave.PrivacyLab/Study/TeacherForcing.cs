@@ -47,7 +47,7 @@ public static class TeacherForcing
     }
 
     /// <summary>Perplexity of a defended model and its agreement with the undefended one, over the same texts.</summary>
-    public static async Task<Utility> CompareAsync(
+    public static async Task<KeptQuality> CompareAsync(
         TrustedModel plain, TrustedModel defended, IReadOnlyList<int[]> texts, WireType wire, Func<EmbeddingNoise?>? noise, CancellationToken cancellationToken)
     {
         return await CompareAsync(await RunAsync(plain, texts, cancellationToken), defended, texts, wire, noise, cancellationToken);
@@ -66,7 +66,7 @@ public static class TeacherForcing
     }
 
     /// <summary>The same, where the undefended runs are there already.</summary>
-    public static async Task<Utility> CompareAsync(
+    public static async Task<KeptQuality> CompareAsync(
         IReadOnlyList<ForcedRun> before, TrustedModel defended, IReadOnlyList<int[]> texts, WireType wire, Func<EmbeddingNoise?>? noise, CancellationToken cancellationToken)
     {
         var agreed = new List<DocumentTally>();
@@ -78,7 +78,7 @@ public static class TeacherForcing
             agreed.Add(new DocumentTally(Enumerable.Range(0, text.Length - 1).Count(i => plain.Expected[i] == after.Expected[i]), text.Length - 1));
         }
 
-        return new Utility(agreed, losses);
+        return new KeptQuality(agreed, losses);
     }
 }
 

@@ -29,7 +29,7 @@ public sealed class UtilityExperiment : IExperiment
         int[][] texts = [.. CorpusSet.Balanced(bench.Evaluation, settings.Documents).Select(document => Capturer.Tokenize(plain, document, settings.PromptTokens))];
         IReadOnlyList<ForcedRun> before = await TeacherForcing.RunAsync(plain, texts, cancellationToken);
         var rows = new List<IReadOnlyList<string>>();
-        void Add(string name, List<Utility> seeds) => rows.Add(
+        void Add(string name, List<KeptQuality> seeds) => rows.Add(
         [
             name, Cells.Share([.. seeds.Select(static u => u.Agreement)]), Cells.Number(Cells.Span([.. seeds.Select(static u => u.Perplexity)]), 1), $"{seeds.Count}",
         ]);
@@ -44,7 +44,7 @@ public sealed class UtilityExperiment : IExperiment
         // 2. Weights changed in private, another change for every seed.
         foreach ((double scale, bool bothEnds) in Changes)
         {
-            var seeds = new List<Utility>();
+            var seeds = new List<KeptQuality>();
             foreach (int seed in settings.Seeds)
             {
                 settings.Say($"{Name}: LoRA {scale}, seed {seed}");

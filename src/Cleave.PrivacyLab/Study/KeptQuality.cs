@@ -5,7 +5,7 @@ namespace Cleave.PrivacyLab.Study;
 /// <summary>What is left of a model, text by text.</summary>
 /// <param name="Agreed">Positions whose likeliest token is still the same.</param>
 /// <param name="Losses">Nats of each text.</param>
-public sealed record Utility(IReadOnlyList<DocumentTally> Agreed, IReadOnlyList<double> Losses)
+public sealed record KeptQuality(IReadOnlyList<DocumentTally> Agreed, IReadOnlyList<double> Losses)
 {
     /// <summary>Share of positions whose likeliest token is still the same.</summary>
     public RateInterval Agreement => ClusterBootstrap.Rate(Agreed);
