@@ -8,6 +8,9 @@ namespace Cleave.EndToEnd.Tests;
 /// <summary>Command lines in the documentation and in help are ones the program understands.</summary>
 public sealed class DocumentedCommandTests
 {
+    // As the program parses: @FILE is a pairing link's, not a file of arguments.
+    private static readonly ParserConfiguration s_parser = new() { ResponseFileTokenReplacer = null };
+
     public static TheoryData<string> Documents => ["README.md", "docs/ARCHITECTURE.md", "docs/PERFORMANCE.md", "docs/PROTOCOL.md", "docs/PRIVACY-STUDY.md", "docs/THREAT-MODEL.md"];
 
     [Theory]
@@ -18,7 +21,7 @@ public sealed class DocumentedCommandTests
         RootCommand root = CleaveApp.Root(interrupts);
         foreach (string line in CommandLines(Path.Combine(Cli.RepositoryRoot, document)))
         {
-            ParseResult parsed = root.Parse(line);
+            ParseResult parsed = root.Parse(line, s_parser);
             Assert.True(parsed.Errors.Count == 0, $"{document}: '{line}': {string.Join("; ", parsed.Errors.Select(static error => error.Message))}");
         }
     }
@@ -42,7 +45,7 @@ public sealed class DocumentedCommandTests
             Assert.NotEmpty(command.Examples);
             foreach ((string line, _) in command.Examples.Where(static example => example.Line.StartsWith("cleave ", StringComparison.Ordinal)))
             {
-                ParseResult parsed = root.Parse(WithoutRedirection(line["cleave ".Length..]));
+                ParseResult parsed = root.Parse(WithoutRedirection(line["cleave ".Length..]), s_parser);
                 Assert.True(parsed.Errors.Count == 0, $"'{line}': {string.Join("; ", parsed.Errors.Select(static error => error.Message))}");
             }
         }

@@ -51,6 +51,9 @@ internal sealed class StandaloneWorker : IDisposable
         await _process.WaitForAsync("The pairing link is in");
     }
 
+    /// <summary>Waits until it has written something, which takes --verbose for what happens to sessions.</summary>
+    public Task WaitForAsync(string text) => _process.WaitForAsync(text);
+
     /// <summary>Ends it as a crash or the system would.</summary>
     public void Kill() => _process.Signal("KILL");
 

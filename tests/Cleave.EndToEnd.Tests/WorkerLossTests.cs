@@ -39,11 +39,11 @@ public sealed class WorkerLossTests
     public async Task AWorkerOfAChainKilledWithinAnAnswerAndStartedAgainGoesOnWithTheSameText(int killed)
     {
         int[] local = (await Cli.RunAsync([.. s_run, "--local"])).Expect(0).Tokens;
-        using StandaloneWorker first = await StandaloneWorker.StartAsync(["--model", Cli.Model, "--layers", "2..6", "--next-allow", "any"]);
+        using StandaloneWorker first = await StandaloneWorker.StartAsync(["--model", Cli.Model, "--layers", "2..6", "--next-allow", "any", "--verbose"]);
         using StandaloneWorker second = await StandaloneWorker.StartAsync(Cli.Model, "6..10");
         using Cli cli = Cli.Start([.. s_run, "--wan", "100ms", "--decoder", "sequential", "--chain", $"@{first.LinkFile},@{second.LinkFile}"]);
         cli.Input.Close();
-        await cli.WaitForAsync("the worker says");
+        await first.WaitForAsync("passes its rows on to");
         await Task.Delay(1000, TestContext.Current.CancellationToken);
         StandaloneWorker victim = killed == 0 ? first : second;
         victim.Kill();
@@ -58,10 +58,10 @@ public sealed class WorkerLossTests
     public async Task AWorkerKilledWithinAnAnswerAndStartedAgainGoesOnWithTheSameText()
     {
         int[] local = (await Cli.RunAsync([.. s_run, "--local"])).Expect(0).Tokens;
-        using StandaloneWorker worker = await StandaloneWorker.StartAsync(Cli.Model, "2..10");
+        using StandaloneWorker worker = await StandaloneWorker.StartAsync(["--model", Cli.Model, "--layers", "2..10", "--verbose"]);
         using Cli cli = Cli.Start([.. s_run, "--wan", "100ms", "--decoder", "sequential", "--worker-file", worker.LinkFile]);
         cli.Input.Close();
-        await cli.WaitForAsync("the worker says");
+        await worker.WaitForAsync("opened: F32");
         await Task.Delay(700, TestContext.Current.CancellationToken);
         worker.Kill();
         await worker.RestartAsync();

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Cleave.Models;
 using Cleave.Protocol;
 using Cleave.Protocol.Links;
@@ -7,7 +8,7 @@ namespace Cleave.Inference.Sessions;
 /// <summary>Opening: a worker is picked and asked for a session, of a chain the others before the first.</summary>
 public sealed partial class RemoteMiddle
 {
-    // A session whose link breaks as it opens is opened again this many times.
+    // A session whose link breaks as it opens is opened again this many times, or for as long as a loss may last where the worker has answered before.
     private const int OpeningRetries = 3;
 
     /// <summary>Opens a session on the best worker of <paramref name="roster"/>.</summary>
@@ -18,6 +19,7 @@ public sealed partial class RemoteMiddle
     /// <summary>The same for the first worker of a chain, which passes rows on to the others.</summary>
     internal static async Task<RemoteMiddle> OpenAsync(WorkerRoster roster, RemoteMiddleOptions options, ChainTail? tail, CancellationToken cancellationToken)
     {
+        long started = Stopwatch.GetTimestamp();
         for (int attempt = 0; ; attempt++)
         {
             RemoteMiddle? middle = null;
@@ -41,14 +43,19 @@ public sealed partial class RemoteMiddle
                 }
 
                 // A link that broke just now is worth another try; one that never was is not.
-                if (failed is not WireException problem || attempt == OpeningRetries
+                bool over = roster.HasAnswered ? Stopwatch.GetElapsedTime(started) > options.RecoveryTimeout : attempt == OpeningRetries;
+                if (failed is not WireException problem || over
                     || !(problem.Error.Code == WireErrorCode.LinkLost || (attempt > 0 && IsRecoverable(problem))))
                 {
                     throw;
                 }
 
-                options.Events?.Invoke(new SessionEvent(SessionEventKind.LinkLost, $"while the session was being opened: {problem.Message}"));
-                await Task.Delay(50 << attempt, cancellationToken);
+                if (attempt == 0)
+                {
+                    options.Events?.Invoke(new SessionEvent(SessionEventKind.LinkLost, $"while the session was being opened: {problem.Message}"));
+                }
+
+                await Task.Delay(50 << Math.Min(attempt, 5), cancellationToken);
             }
         }
     }

@@ -60,7 +60,7 @@ public sealed class WorkerChain
         }
 
         return new WorkerChain(
-            [.. parts.Select(part => (part.Key, new WorkerRoster([.. part.Select(static pair => pair.Second)], check(part.Key))))],
+            [.. parts.Select(part => (part.Key, new WorkerRoster([.. part.Select(static pair => pair.Second)], check(part.Key)) { HasAnswered = true }))],
             [.. parts.Select(static part => part.First().First)]);
     }
 

@@ -22,6 +22,9 @@ public sealed class WorkerRoster
         _check = check;
     }
 
+    /// <summary>True once one of them has answered and fitted: what goes wrong after that is a loss, not a mistake in a link.</summary>
+    public bool HasAnswered { get; internal set; }
+
     /// <summary>Workers known, reachable or not.</summary>
     public int Count => _links.Count;
 
@@ -95,6 +98,7 @@ public sealed class WorkerRoster
             WorkerDescription description = await link.DescribeAsync(cancellationToken);
             double tripMs = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
             _check(description);
+            HasAnswered = true;
             return new Candidate(link, description, tripMs, null);
         }
         catch (WireException problem)
