@@ -75,12 +75,11 @@ internal static class OptimisationLadder
 
     private static LadderRung Rung(string name, List<Answer> answers)
     {
-        double[] stepMs = [.. answers.SelectMany(static a => a.Statistics.Steps.Skip(1)).Select(static s => s.Milliseconds).Order()];
         int trips = answers.Sum(static a => a.Statistics.RoundTrips);
         return new LadderRung(
             name,
-            stepMs.Length == 0 ? 0 : stepMs[stepMs.Length / 2],
+            answers.Sum(static a => a.Statistics.DecodeMs) / Math.Max(1, trips - answers.Count), // the first trip brings the first token
             (double)answers.Sum(static a => a.Statistics.BytesUp + a.Statistics.BytesDown) / Math.Max(1, trips),
-            answers.Sum(static a => a.Tokens.Count) * 1000.0 / answers.Sum(static a => a.Statistics.DecodeMs));
+            answers.Sum(static a => a.Tokens.Count - a.Statistics.Steps[0].Tokens) * 1000.0 / answers.Sum(static a => a.Statistics.DecodeMs));
     }
 }
