@@ -5,7 +5,7 @@ using Cleave.Inference.Decoding;
 using Cleave.Inference.Tests.Simulation;
 
 // record MODEL PROMPTS OUT [TOKENS]
-// replay MODEL DRAFT RECORDINGS [decoders=a,b] [rtt=80] [mbit=100] [sampling=greedy] [frame=16] [ahead=0.3] [bytes=1552] [tokens=N] [every=N] [noise] [verbose] [lookahead]
+// replay MODEL DRAFT RECORDINGS [decoders=a,b] [rtt=80] [mbit=100] [sampling=greedy] [frame=8] [ahead=0.3] [bytes=1552] [tokens=N] [every=N] [noise] [verbose] [lookahead]
 // lookahead: its W, N and G instead of the decoders
 // noise: the text's own tokens in a random order, so that hardly a guess is right
 if (args is ["record", ..])
@@ -35,7 +35,7 @@ if (settings.ContainsKey("lookahead"))
 using var replay = new Replay(args[1], args[2]);
 var options = new DecodingOptions
 {
-    FrameRows = (int)Number("frame", 16),
+    FrameRows = (int)Number("frame", 8),
     AheadCost = Number("ahead", 0.3),
     MaxRowsPerStep = (int)Number("maxrows", 64),
     Threshold = settings.ContainsKey("threshold") ? Number("threshold", 0.02) : null,
