@@ -15,6 +15,9 @@ internal sealed record BenchCell
     /// <summary>The link.</summary>
     public required BenchLink Link { get; init; }
 
+    /// <summary>Times the suite's prompts of each kind: more where a round trip brings many tokens, so that there are as many of them.</summary>
+    public int Samples { get; init; } = 1;
+
     /// <summary>The paper's n-gram size (key of one token), 0 when the decoder has its own setting.</summary>
     public int NgramSize { get; init; }
 

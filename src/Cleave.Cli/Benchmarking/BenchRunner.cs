@@ -82,7 +82,7 @@ internal sealed class BenchRunner
 
         if (_suite.IdentityOf.Count > 0)
         {
-            IReadOnlyList<BenchPrompt> prompts = [.. BenchSuite.Kinds.SelectMany(PromptsOf)];
+            IReadOnlyList<BenchPrompt> prompts = [.. BenchSuite.Kinds.SelectMany(kind => PromptsOf(kind))];
             Identity = await new IdentityBattery(_settings, prompts, _suite, _say).RunAsync(cancellationToken);
         }
 
@@ -96,10 +96,10 @@ internal sealed class BenchRunner
     }
 
     /// <summary>The cell's prompts: the first of each of its kinds.</summary>
-    public IReadOnlyList<BenchPrompt> PromptsOf(string kind) =>
+    public IReadOnlyList<BenchPrompt> PromptsOf(string kind, int samples = 1) =>
     [
         .. from name in kind == "all" ? BenchSuite.PaperKinds : [kind]
-           from prompt in _prompts.Where(p => p.Kind == name).Take(_suite.PromptsPerKind)
+           from prompt in _prompts.Where(p => p.Kind == name).Take(samples * _suite.PromptsPerKind)
            select prompt,
     ];
 
@@ -107,7 +107,7 @@ internal sealed class BenchRunner
     {
         var answers = new List<Answer>();
         bool identical = true;
-        foreach (BenchPrompt prompt in PromptsOf(cell.Kind))
+        foreach (BenchPrompt prompt in PromptsOf(cell.Kind, cell.Samples))
         {
             Answer answer = await AnswerAsync(host, cell, prompt, cancellationToken);
             answers.Add(answer);

@@ -83,10 +83,15 @@ internal sealed record BenchSuite
                 Tokens = 64,
                 LocalOnly = true,
             },
-            // Eight prompts of 48 tokens are some 60 to 400 round trips a point, so that their number stands for the decoder and not for chance.
+            // A point takes some 150 to 400 round trips, so that their tokens stand for the decoder and not for chance: three times the prompts
+            // where a draft model makes trips few.
             "rtt" => new BenchSuite
             {
-                Cells = [.. Grid(with, ["all"], links ?? [.. from rtt in new double[] { 20, 40, 80, 120, 150, 200 } select new BenchLink(rtt)])],
+                Cells =
+                [
+                    .. from cell in Grid(with, ["all"], links ?? [.. from rtt in new double[] { 20, 40, 80, 120, 150, 200 } select new BenchLink(rtt)])
+                       select cell with { Samples = DecoderCatalog.UsesDraftModel(cell.Decoder) ? 3 : 1 },
+                ],
                 PromptsPerKind = 2,
                 Tokens = 48,
             },
