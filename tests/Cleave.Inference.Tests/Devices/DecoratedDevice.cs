@@ -30,7 +30,7 @@ internal abstract class DecoratedDevice(IComputeDevice inner) : IComputeDevice
     public void Gather(DeviceWeight embedding, ReadOnlySpan<int> ids, float scale, DeviceTensor destination) =>
         inner.Gather(embedding, ids, scale, destination);
 
-    public void MatMul(DeviceTensor x, DeviceWeight weight, DeviceTensor? bias, DeviceTensor y, int rows) => inner.MatMul(x, weight, bias, y, rows);
+    public virtual void MatMul(DeviceTensor x, DeviceWeight weight, DeviceTensor? bias, DeviceTensor y, int rows) => inner.MatMul(x, weight, bias, y, rows);
 
     public void RmsNorm(DeviceTensor x, DeviceTensor weight, float epsilon, DeviceTensor y, int rows, int groups = 1) =>
         inner.RmsNorm(x, weight, epsilon, y, rows, groups);
@@ -40,7 +40,7 @@ internal abstract class DecoratedDevice(IComputeDevice inner) : IComputeDevice
     public void StoreKv(DeviceTensor keys, DeviceTensor values, KvArena arena, int layer, AttentionPlan plan) =>
         inner.StoreKv(keys, values, arena, layer, plan);
 
-    public void Attention(DeviceTensor q, KvArena arena, int layer, AttentionPlan plan, in AttentionShape shape, DeviceTensor y) =>
+    public virtual void Attention(DeviceTensor q, KvArena arena, int layer, AttentionPlan plan, in AttentionShape shape, DeviceTensor y) =>
         inner.Attention(q, arena, layer, plan, shape, y);
 
     public void GatedActivation(DeviceTensor gate, DeviceTensor up, Activation activation, DeviceTensor y, int rows) =>
