@@ -58,4 +58,27 @@ public sealed class BenchCommandTests
         Assert.All(rows, static row => Assert.Equal((5, 6, 0), (row.GetProperty("sessions").GetInt32(), row.GetProperty("tokensPerSession").GetInt32(), row.GetProperty("different").GetInt32())));
         Assert.All(rows, static row => Assert.True(row.GetProperty("tokensPerSecond").GetDouble() > 0));
     }
+
+    [Fact]
+    public async Task ReportsMeasuredApartAreJoinedAndFittedTogether()
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("cleave-join-");
+        string In(string name) => Path.Combine(folder.FullName, name);
+        string[] measure = ["bench", "--suite", "rtt", "--per-kind", "1", "-n", "4", "--decoders", "ngram", "--json"];
+        await File.WriteAllTextAsync(In("near.json"), (await Cli.RunAsync([.. measure, "--rtt", "4,8"])).Expect(0).Output);
+        await File.WriteAllTextAsync(In("far.json"), (await Cli.RunAsync([.. measure, "--rtt", "16,32"])).Expect(0).Output);
+        await File.WriteAllTextAsync(In("other.json"), (await Cli.RunAsync([.. measure, "--rtt", "16", "--wire", "f16"])).Expect(0).Output);
+        await File.WriteAllTextAsync(In("none.json"), "{}");
+
+        JsonElement joined = (await Cli.RunAsync(["bench", "--json", "--join", In("near.json"), In("far.json")])).Expect(0).Json;
+        CliResult mixed = (await Cli.RunAsync(["bench", "--join", In("near.json"), In("other.json")])).Expect(1);
+        CliResult none = (await Cli.RunAsync(["bench", "--join", In("none.json")])).Expect(1);
+        folder.Delete(recursive: true);
+
+        // Neither part has the four round-trip times that a fit needs; together they do.
+        Assert.Equal(8, joined.GetProperty("runs").GetArrayLength());
+        Assert.Equal(["sequential", "ngram"], joined.GetProperty("rttModel").EnumerateArray().Select(static fit => fit.GetProperty("decoder").GetString()));
+        Assert.Contains("other.json was measured with the wire type F16", mixed.Error, StringComparison.Ordinal);
+        Assert.Contains("none.json is no report", none.Error, StringComparison.Ordinal);
+    }
 }

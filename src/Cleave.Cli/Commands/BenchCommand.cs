@@ -29,6 +29,13 @@ internal sealed class BenchCommand : TaughtCommand
     private readonly Option<string> _rtts = new("--rtt") { HelpName = "A,B", Description = "Round-trip times to emulate, in ms (default: the suite's)" };
     private readonly Option<string> _mbits = new("--mbit") { HelpName = "A,B", Description = "Bandwidths to emulate, in Mbit/s each way (default: 100, or the suite's)" };
     private readonly Option<DirectoryInfo> _out = new("--out", "-o") { HelpName = "DIR", Description = "Write bench.json, bench.csv, bench.md and plots (PNG, SVG) there" };
+    private readonly Option<FileInfo[]> _join = new("--join")
+    {
+        HelpName = "FILE",
+        Description = "Measure nothing: put reports of --json or --out together (links measured side by side, say) and fit across all of them",
+        AllowMultipleArgumentsPerToken = true,
+    };
+
     private readonly Option<bool> _json = new("--json") { Description = "Print one JSON object" };
     private readonly ModelArgument _model = new();
     private readonly WeightsArgument _weights = new();
@@ -42,7 +49,7 @@ internal sealed class BenchCommand : TaughtCommand
     public BenchCommand()
         : base("bench", "Measure decoders over emulated links, every token checked against sequential decoding")
     {
-        foreach (Option option in (Option[])[_suite, _prompts, _decoders, _tokens, _perKind, _repeats, _sessions, _rtts, _mbits, _out, _json, _model, _weights, _draft, _context, _wire])
+        foreach (Option option in (Option[])[_suite, _prompts, _decoders, _tokens, _perKind, _repeats, _sessions, _rtts, _mbits, _out, _join, _json, _model, _weights, _draft, _context, _wire])
         {
             Options.Add(option);
         }
@@ -68,6 +75,7 @@ internal sealed class BenchCommand : TaughtCommand
         ("cleave bench --suite ablation --out results", "every decoder and the paper's n-gram sweep, with tables beside the paper's and plots"),
         ("cleave bench --suite speed --rtt 20,150", "medians of five runs over 50 prompts, at the round-trip times of your choice"),
         ("cleave bench --suite rtt --decoders auto --json", "throughput from 20 to 200 ms, and how well it is predicted"),
+        ("cleave bench --join rtt20.json rtt80.json rtt150.json rtt200.json", "one table and one fit of round-trip times measured side by side"),
         ("cleave bench --suite identity", "tokens and logits of every decoder against sequential, and the same while the link stalls and breaks"),
         ("cleave bench --suite sessions --sessions 16", "16 sessions at once on one worker against one at a time, every answer compared"),
         ("cleave bench --temperature 0.7 --seed 1", "the same, sampled"),
@@ -75,6 +83,38 @@ internal sealed class BenchCommand : TaughtCommand
     ];
 
     private async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
+    {
+        using var status = new StatusLine();
+        BenchReport report = parsed.GetValue(_join) is { Length: > 0 } files
+            ? JoinedReports.Read(files)
+            : await MeasureAsync(parsed, status, cancellationToken);
+        status.Clear();
+
+        string json = JsonSerializer.Serialize(report, ReportJson.Output.BenchReport);
+        if (parsed.GetValue(_out) is { } directory)
+        {
+            directory.Create();
+            string In(string name) => Path.Combine(directory.FullName, name);
+            await File.WriteAllTextAsync(In("bench.json"), json + "\n", cancellationToken);
+            await File.WriteAllTextAsync(In("bench.csv"), BenchCsv.Write(report.Runs), cancellationToken);
+            await File.WriteAllTextAsync(In("bench.md"), BenchMarkdown.Write(report), cancellationToken);
+            BenchPlots.Write(report, directory.FullName);
+            status.Note($"written to {directory.FullName}");
+        }
+
+        if (parsed.GetValue(_json))
+        {
+            Console.Out.WriteLine(json);
+        }
+        else
+        {
+            Console.Out.Write(BenchMarkdown.Write(report));
+        }
+
+        return report.Runs.All(static r => r.Identical) && report.Identity.All(static r => r.Different == 0) && report.Sessions.All(static r => r.Different == 0) ? ExitCode.Success : ExitCode.Mismatch;
+    }
+
+    private async Task<BenchReport> MeasureAsync(ParseResult parsed, StatusLine status, CancellationToken cancellationToken)
     {
         BenchSuite suite = BenchSuite.Named(parsed.GetValue(_suite)!, Decoders(parsed), _sampling.Read(parsed), Links(parsed));
         suite = suite with
@@ -96,11 +136,10 @@ internal sealed class BenchCommand : TaughtCommand
             ContextTokens = parsed.GetValue(_context),
         };
 
-        using var status = new StatusLine();
         var runner = new BenchRunner(suite, settings, prompts, status.Say);
         IReadOnlyList<BenchRun> runs = await runner.RunAsync(cancellationToken);
         IReadOnlyList<LadderRung> ladder = suite.Ladder ? await OptimisationLadder.ClimbAsync(settings, runner, status.Say, cancellationToken) : [];
-        var report = new BenchReport
+        return new BenchReport
         {
             Environment = runner.Environment!,
             Suite = parsed.GetValue(_suite)!,
@@ -111,30 +150,6 @@ internal sealed class BenchCommand : TaughtCommand
             Identity = runner.Identity,
             Sessions = runner.Sessions,
         };
-        status.Clear();
-
-        string json = JsonSerializer.Serialize(report, ReportJson.Output.BenchReport);
-        if (parsed.GetValue(_out) is { } directory)
-        {
-            directory.Create();
-            string In(string name) => Path.Combine(directory.FullName, name);
-            await File.WriteAllTextAsync(In("bench.json"), json + "\n", cancellationToken);
-            await File.WriteAllTextAsync(In("bench.csv"), BenchCsv.Write(runs), cancellationToken);
-            await File.WriteAllTextAsync(In("bench.md"), BenchMarkdown.Write(report), cancellationToken);
-            BenchPlots.Write(report, directory.FullName);
-            status.Note($"written to {directory.FullName}");
-        }
-
-        if (parsed.GetValue(_json))
-        {
-            Console.Out.WriteLine(json);
-        }
-        else
-        {
-            Console.Out.Write(BenchMarkdown.Write(report));
-        }
-
-        return runs.All(static r => r.Identical) && runner.Identity.All(static r => r.Different == 0) && runner.Sessions.All(static r => r.Different == 0) ? ExitCode.Success : ExitCode.Mismatch;
     }
 
     /// <summary>Every round-trip time with every bandwidth; null when neither is given.</summary>
