@@ -2,6 +2,7 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using Cleave.Compute;
 
 namespace Cleave.Benchmarks;
 
@@ -36,7 +37,8 @@ internal sealed record MachinePeaks(double ReadGBPerSecond, double GigaMultiplyA
         public Passes(int threads)
         {
             _threads = threads;
-            _memory = (byte*)NativeMemory.AlignedAlloc((nuint)(BytesPerThread * threads), 4096);
+            _memory = (byte*)NativeMemory.AlignedAlloc((nuint)(BytesPerThread * threads), HugePages.Size);
+            HugePages.Advise(_memory, BytesPerThread * threads);
             for (long i = 0; i < BytesPerThread * threads; i += 4096)
             {
                 _memory[i] = 1;

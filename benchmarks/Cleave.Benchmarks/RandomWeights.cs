@@ -44,9 +44,16 @@ internal static unsafe class RandomWeights
         return new TensorData("random", type, [outputs, inputs], memory.Pointer, bytes, memory);
     }
 
-    private sealed class Memory(long bytes)
+    // In huge pages, as a mapped model file asks for too.
+    private sealed class Memory
     {
-        public byte* Pointer { get; } = (byte*)NativeMemory.AlignedAlloc((nuint)bytes, 4096);
+        public Memory(long bytes)
+        {
+            Pointer = (byte*)NativeMemory.AlignedAlloc((nuint)bytes, HugePages.Size);
+            HugePages.Advise(Pointer, bytes);
+        }
+
+        public byte* Pointer { get; }
 
         ~Memory() => NativeMemory.AlignedFree(Pointer);
     }

@@ -1,4 +1,5 @@
 using System.IO.MemoryMappedFiles;
+using Cleave.Compute;
 
 namespace Cleave.Models.Storage;
 
@@ -48,6 +49,7 @@ internal sealed unsafe class MappedFile
             view.SafeMemoryMappedViewHandle.AcquirePointer(ref pointer);
             // AcquirePointer's reference would keep the handle from ever being released; the view reference does that job.
             view.SafeMemoryMappedViewHandle.ReleasePointer();
+            HugePages.Advise(pointer + view.PointerOffset, length);
             return new MappedFile(path, view, pointer + view.PointerOffset, length, length);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)

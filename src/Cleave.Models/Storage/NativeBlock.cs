@@ -16,7 +16,8 @@ internal sealed unsafe class NativeBlock : ITensorMemory
     public NativeBlock(long bytes)
     {
         _bytes = bytes;
-        Pointer = (byte*)NativeMemory.AlignedAlloc((nuint)bytes, Alignment);
+        Pointer = (byte*)NativeMemory.AlignedAlloc((nuint)bytes, (nuint)(bytes >= HugePages.Size ? HugePages.Size : Alignment));
+        HugePages.Advise(Pointer, bytes);
         GC.AddMemoryPressure(bytes);
         Interlocked.Add(ref s_liveBytes, bytes);
     }
