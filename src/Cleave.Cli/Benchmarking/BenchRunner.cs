@@ -72,7 +72,13 @@ internal sealed class BenchRunner
             await using SplitHost host = await SplitHost.StartAsync(_settings with { Cut = null, Wan = null }, _say, cancellationToken);
             var cell = new BenchCell { Decoder = "sequential", Kind = "all", Link = new BenchLink(0), Sampling = _suite.Cells[0].Sampling };
             await AnswerAsync(host, cell, _prompts[0], cancellationToken); // warms caches and code
-            LocalOnlyTokensPerSecond = (await MeasureAsync(host, cell, cancellationToken)).TokensPerSecond;
+            var repetitions = new List<BenchRun>();
+            for (int repeat = 0; repeat < _suite.Repeats; repeat++)
+            {
+                repetitions.Add(await MeasureAsync(host, cell, cancellationToken));
+            }
+
+            LocalOnlyTokensPerSecond = BenchRun.MedianOf(repetitions).TokensPerSecond;
         }
 
         if (_suite.SessionsOf.Count > 0)

@@ -138,7 +138,7 @@ internal sealed class BenchCommand : TaughtCommand
 
         var runner = new BenchRunner(suite, settings, prompts, status.Say);
         IReadOnlyList<BenchRun> runs = await runner.RunAsync(cancellationToken);
-        IReadOnlyList<LadderRung> ladder = suite.Ladder ? await OptimisationLadder.ClimbAsync(settings, runner, status.Say, cancellationToken) : [];
+        IReadOnlyList<LadderRung> ladder = suite.Ladder ? await OptimisationLadder.ClimbAsync(settings, runner, suite.Repeats, status.Say, cancellationToken) : [];
         return new BenchReport
         {
             Environment = runner.Environment!,
