@@ -57,13 +57,17 @@ internal sealed class BenchCommand : TaughtCommand
         _cut = new CutArguments(this);
         _devices = new DeviceArguments(this);
         _sampling = new SamplingArguments(this);
-        _sessions.Validators.Add(result =>
+        foreach (Option<int?> count in (Option<int?>[])[_tokens, _perKind, _repeats, _sessions])
         {
-            if (result.Tokens.Count > 0 && result.GetValueOrDefault<int?>() is < 1)
+            count.Validators.Add(result =>
             {
-                result.AddError("--sessions is at least 1");
-            }
-        });
+                if (result.Tokens.Count > 0 && result.GetValueOrDefault<int?>() is < 1)
+                {
+                    result.AddError($"{count.Name} is at least 1");
+                }
+            });
+        }
+
         _suite.AcceptOnlyFromAmong([.. BenchSuite.Names]);
         SetAction(RunAsync);
     }
