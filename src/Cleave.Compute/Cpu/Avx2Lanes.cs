@@ -40,6 +40,9 @@ internal unsafe struct Avx2Lanes(Vector256<float> low, Vector256<float> high) : 
     public static void Prefetch(byte* address) => Sse.Prefetch0(address);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void PrefetchFar(byte* address) => Sse.Prefetch1(address);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Avx2Lanes value, float* destination)
     {
         value._low.Store(destination);

@@ -65,6 +65,9 @@ internal unsafe struct Avx512Lanes(Vector512<float> value) : ILanes<Avx512Lanes>
     public static void Prefetch(byte* address) => Sse.Prefetch0(address);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void PrefetchFar(byte* address) => Sse.Prefetch1(address);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Avx512Lanes value, float* destination) => value._value.Store(destination);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -129,16 +132,16 @@ internal unsafe struct Avx512Lanes(Vector512<float> value) : ILanes<Avx512Lanes>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Avx512Lanes Fold8(Avx512Lanes a, Avx512Lanes b) => new(Avx512Tiles.Fold8(a._value, b._value));
+    public static Avx512Lanes Fold8(Avx512Lanes a, Avx512Lanes b) => new(Avx512Folds.Fold8(a._value, b._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Avx512Lanes Fold4(Avx512Lanes a, Avx512Lanes b) => new(Avx512Tiles.Fold4(a._value, b._value));
+    public static Avx512Lanes Fold4(Avx512Lanes a, Avx512Lanes b) => new(Avx512Folds.Fold4(a._value, b._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Avx512Lanes Fold2(Avx512Lanes a, Avx512Lanes b) => new(Avx512Tiles.Fold2(a._value, b._value));
+    public static Avx512Lanes Fold2(Avx512Lanes a, Avx512Lanes b) => new(Avx512Folds.Fold2(a._value, b._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Avx512Lanes Fold1(Avx512Lanes a, Avx512Lanes b) => new(Avx512Tiles.Fold1(a._value, b._value));
+    public static Avx512Lanes Fold1(Avx512Lanes a, Avx512Lanes b) => new(Avx512Folds.Fold1(a._value, b._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool TryTile(float* x, nint xStride, int rows, float** w, nint k, float* y, nint yStride, float* carry, TilePart part)

@@ -9,7 +9,7 @@ namespace Cleave.Compute.Cpu;
 /// loaded number is used 3 or 8 times. Written on bare vectors: through <see cref="Avx512Lanes"/> the compiler adds a move to
 /// every fourth multiply-add.
 /// </summary>
-internal static unsafe class Avx512Tiles
+internal static unsafe partial class Avx512Tiles
 {
     /// <summary>y[r, n] = x[r] · w[n] for eight weight rows, or one slice of it along k.</summary>
     public static void Run(float* x, nint xStride, int rows, float** w, nint k, float* y, nint yStride, float* carry, TilePart part)
@@ -170,31 +170,31 @@ internal static unsafe class Avx512Tiles
             }
             else
             {
-                Vector512<float> a00 = Fold8(s00, s10);
-                Vector512<float> a01 = Fold8(s01, s11);
-                Vector512<float> a02 = Fold8(s02, s12);
-                Vector512<float> a03 = Fold8(s03, s13);
-                Vector512<float> a04 = Fold8(s04, s14);
-                Vector512<float> a05 = Fold8(s05, s15);
-                Vector512<float> a06 = Fold8(s06, s16);
-                Vector512<float> a07 = Fold8(s07, s17);
-                Vector512<float> b00 = Fold4(a00, a04);
-                Vector512<float> b01 = Fold4(a01, a05);
-                Vector512<float> b02 = Fold4(a02, a06);
-                Vector512<float> b03 = Fold4(a03, a07);
-                Vector512<float> c00 = Fold2(b00, b02);
-                Vector512<float> c01 = Fold2(b01, b03);
-                Vector512<float> d00 = Fold1(c00, c01);
+                Vector512<float> a00 = Avx512Folds.Fold8(s00, s10);
+                Vector512<float> a01 = Avx512Folds.Fold8(s01, s11);
+                Vector512<float> a02 = Avx512Folds.Fold8(s02, s12);
+                Vector512<float> a03 = Avx512Folds.Fold8(s03, s13);
+                Vector512<float> a04 = Avx512Folds.Fold8(s04, s14);
+                Vector512<float> a05 = Avx512Folds.Fold8(s05, s15);
+                Vector512<float> a06 = Avx512Folds.Fold8(s06, s16);
+                Vector512<float> a07 = Avx512Folds.Fold8(s07, s17);
+                Vector512<float> b00 = Avx512Folds.Fold4(a00, a04);
+                Vector512<float> b01 = Avx512Folds.Fold4(a01, a05);
+                Vector512<float> b02 = Avx512Folds.Fold4(a02, a06);
+                Vector512<float> b03 = Avx512Folds.Fold4(a03, a07);
+                Vector512<float> c00 = Avx512Folds.Fold2(b00, b02);
+                Vector512<float> c01 = Avx512Folds.Fold2(b01, b03);
+                Vector512<float> d00 = Avx512Folds.Fold1(c00, c01);
                 d00.GetLower().Store(y);
                 d00.GetUpper().Store(y + yStride);
-                Vector512<float> a10 = Fold8(s20, s24);
-                Vector512<float> a11 = Fold8(s21, s25);
-                Vector512<float> a12 = Fold8(s22, s26);
-                Vector512<float> a13 = Fold8(s23, s27);
-                Vector512<float> b10 = Fold4(a10, a12);
-                Vector512<float> b11 = Fold4(a11, a13);
-                Vector512<float> c10 = Fold2(b10, b11);
-                Vector512<float> d10 = Fold1(c10, c10);
+                Vector512<float> a10 = Avx512Folds.Fold8(s20, s24);
+                Vector512<float> a11 = Avx512Folds.Fold8(s21, s25);
+                Vector512<float> a12 = Avx512Folds.Fold8(s22, s26);
+                Vector512<float> a13 = Avx512Folds.Fold8(s23, s27);
+                Vector512<float> b10 = Avx512Folds.Fold4(a10, a12);
+                Vector512<float> b11 = Avx512Folds.Fold4(a11, a13);
+                Vector512<float> c10 = Avx512Folds.Fold2(b10, b11);
+                Vector512<float> d10 = Avx512Folds.Fold1(c10, c10);
                 EvenLanes(d10).Store(y + (2 * yStride));
             }
 
@@ -305,21 +305,21 @@ internal static unsafe class Avx512Tiles
             }
             else
             {
-                Vector512<float> a00 = Fold8(s00, s10);
-                Vector512<float> a01 = Fold8(s01, s11);
-                Vector512<float> a02 = Fold8(s02, s12);
-                Vector512<float> a03 = Fold8(s03, s13);
-                Vector512<float> a04 = Fold8(s04, s14);
-                Vector512<float> a05 = Fold8(s05, s15);
-                Vector512<float> a06 = Fold8(s06, s16);
-                Vector512<float> a07 = Fold8(s07, s17);
-                Vector512<float> b00 = Fold4(a00, a04);
-                Vector512<float> b01 = Fold4(a01, a05);
-                Vector512<float> b02 = Fold4(a02, a06);
-                Vector512<float> b03 = Fold4(a03, a07);
-                Vector512<float> c00 = Fold2(b00, b02);
-                Vector512<float> c01 = Fold2(b01, b03);
-                Vector512<float> d00 = Fold1(c00, c01);
+                Vector512<float> a00 = Avx512Folds.Fold8(s00, s10);
+                Vector512<float> a01 = Avx512Folds.Fold8(s01, s11);
+                Vector512<float> a02 = Avx512Folds.Fold8(s02, s12);
+                Vector512<float> a03 = Avx512Folds.Fold8(s03, s13);
+                Vector512<float> a04 = Avx512Folds.Fold8(s04, s14);
+                Vector512<float> a05 = Avx512Folds.Fold8(s05, s15);
+                Vector512<float> a06 = Avx512Folds.Fold8(s06, s16);
+                Vector512<float> a07 = Avx512Folds.Fold8(s07, s17);
+                Vector512<float> b00 = Avx512Folds.Fold4(a00, a04);
+                Vector512<float> b01 = Avx512Folds.Fold4(a01, a05);
+                Vector512<float> b02 = Avx512Folds.Fold4(a02, a06);
+                Vector512<float> b03 = Avx512Folds.Fold4(a03, a07);
+                Vector512<float> c00 = Avx512Folds.Fold2(b00, b02);
+                Vector512<float> c01 = Avx512Folds.Fold2(b01, b03);
+                Vector512<float> d00 = Avx512Folds.Fold1(c00, c01);
                 d00.GetLower().Store(y);
                 d00.GetUpper().Store(y + yStride);
             }
@@ -328,119 +328,6 @@ internal static unsafe class Avx512Tiles
             y += 2 * yStride;
             carry += 256;
         }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows1(float* x, nint xStride, int tiles, float** w, nint k, float* y, nint yStride, float* carry, TilePart part)
-    {
-        float* w0 = w[0];
-        float* w1 = w[1];
-        float* w2 = w[2];
-        float* w3 = w[3];
-        float* w4 = w[4];
-        float* w5 = w[5];
-        float* w6 = w[6];
-        float* w7 = w[7];
-        for (; tiles > 0; tiles--)
-        {
-            Vector512<float> s00 = Vector512<float>.Zero;
-            Vector512<float> s01 = Vector512<float>.Zero;
-            Vector512<float> s02 = Vector512<float>.Zero;
-            Vector512<float> s03 = Vector512<float>.Zero;
-            Vector512<float> s04 = Vector512<float>.Zero;
-            Vector512<float> s05 = Vector512<float>.Zero;
-            Vector512<float> s06 = Vector512<float>.Zero;
-            Vector512<float> s07 = Vector512<float>.Zero;
-            if ((part & TilePart.Resume) != 0)
-            {
-                s00 = Vector512.Load(carry);
-                s01 = Vector512.Load(carry + 16);
-                s02 = Vector512.Load(carry + 32);
-                s03 = Vector512.Load(carry + 48);
-                s04 = Vector512.Load(carry + 64);
-                s05 = Vector512.Load(carry + 80);
-                s06 = Vector512.Load(carry + 96);
-                s07 = Vector512.Load(carry + 112);
-            }
-
-            for (nint i = 0; i < k; i += 16)
-            {
-                Vector512<float> v0 = Vector512.Load(x + i);
-                Vector512<float> u = Vector512.Load(w0 + i);
-                s00 = Avx512F.FusedMultiplyAdd(u, v0, s00);
-                u = Vector512.Load(w1 + i);
-                s01 = Avx512F.FusedMultiplyAdd(u, v0, s01);
-                u = Vector512.Load(w2 + i);
-                s02 = Avx512F.FusedMultiplyAdd(u, v0, s02);
-                u = Vector512.Load(w3 + i);
-                s03 = Avx512F.FusedMultiplyAdd(u, v0, s03);
-                u = Vector512.Load(w4 + i);
-                s04 = Avx512F.FusedMultiplyAdd(u, v0, s04);
-                u = Vector512.Load(w5 + i);
-                s05 = Avx512F.FusedMultiplyAdd(u, v0, s05);
-                u = Vector512.Load(w6 + i);
-                s06 = Avx512F.FusedMultiplyAdd(u, v0, s06);
-                u = Vector512.Load(w7 + i);
-                s07 = Avx512F.FusedMultiplyAdd(u, v0, s07);
-            }
-
-            if ((part & TilePart.Pause) != 0)
-            {
-                s00.Store(carry);
-                s01.Store(carry + 16);
-                s02.Store(carry + 32);
-                s03.Store(carry + 48);
-                s04.Store(carry + 64);
-                s05.Store(carry + 80);
-                s06.Store(carry + 96);
-                s07.Store(carry + 112);
-            }
-            else
-            {
-                Vector512<float> a10 = Fold8(s00, s04);
-                Vector512<float> a11 = Fold8(s01, s05);
-                Vector512<float> a12 = Fold8(s02, s06);
-                Vector512<float> a13 = Fold8(s03, s07);
-                Vector512<float> b10 = Fold4(a10, a12);
-                Vector512<float> b11 = Fold4(a11, a13);
-                Vector512<float> c10 = Fold2(b10, b11);
-                Vector512<float> d10 = Fold1(c10, c10);
-                EvenLanes(d10).Store(y);
-            }
-
-            x += xStride;
-            y += yStride;
-            carry += 128;
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static Vector512<float> Fold8(Vector512<float> a, Vector512<float> b)
-    {
-        // [a low, b high] + [a high, b low]: one blend and one shuffle, because only port 5 shuffles.
-        Vector512<float> kept = Vector512.ConditionalSelect(Vector512.Create(0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1).AsSingle(), b, a);
-        return kept + Avx512F.Shuffle4x128(a, b, 0b01_00_11_10);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static Vector512<float> Fold4(Vector512<float> a, Vector512<float> b)
-    {
-        Vector512<float> kept = Vector512.ConditionalSelect(Vector512.Create(0, 0, 0, 0, -1, -1, -1, -1, 0, 0, 0, 0, -1, -1, -1, -1).AsSingle(), b, a);
-        return kept + Avx512F.PermuteVar16x32x2(a, Vector512.Create(4, 5, 6, 7, 16, 17, 18, 19, 12, 13, 14, 15, 24, 25, 26, 27), b);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static Vector512<float> Fold2(Vector512<float> a, Vector512<float> b)
-    {
-        Vector512<float> kept = Vector512.ConditionalSelect(Vector512.Create(0, 0, -1, -1, 0, 0, -1, -1, 0, 0, -1, -1, 0, 0, -1, -1).AsSingle(), b, a);
-        return kept + Avx512F.Shuffle(a, b, 0b01_00_11_10);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static Vector512<float> Fold1(Vector512<float> a, Vector512<float> b)
-    {
-        Vector512<float> kept = Vector512.ConditionalSelect(Vector512.Create(0, -1, 0, -1, 0, -1, 0, -1, 0, -1, 0, -1, 0, -1, 0, -1).AsSingle(), b, a);
-        return kept + Avx512F.PermuteVar16x32x2(a, Vector512.Create(1, 16, 3, 18, 5, 20, 7, 22, 9, 24, 11, 26, 13, 28, 15, 30), b);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -37,6 +37,9 @@ internal unsafe interface ILanes<TSelf>
     /// <summary>Asks for the cache line of an address that will be read soon; any address will do.</summary>
     static abstract void Prefetch(byte* address);
 
+    /// <summary>The same into the second-level cache alone, for an address that will be read later.</summary>
+    static abstract void PrefetchFar(byte* address);
+
     static abstract void Store(TSelf value, float* destination);
 
     static abstract TSelf Add(TSelf a, TSelf b);

@@ -42,6 +42,11 @@ internal unsafe struct PortableLanes(Vector128<float> a, Vector128<float> b, Vec
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void PrefetchFar(byte* address)
+    {
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(PortableLanes value, float* destination)
     {
         value._a.Store(destination);
