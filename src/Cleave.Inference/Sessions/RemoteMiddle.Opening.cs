@@ -32,7 +32,7 @@ public sealed partial class RemoteMiddle
                 }
 
                 middle = new RemoteMiddle(roster, worker, options, tail);
-                await middle.OpenStreamAsync(worker.Link, resume: null, cancellationToken);
+                await middle.OpenSessionAsync(worker.Link, cancellationToken);
                 return middle;
             }
             catch (Exception failed)
@@ -70,7 +70,7 @@ public sealed partial class RemoteMiddle
             new RemoteMiddleOptions { Range = range, WireType = wireType, HiddenSize = hiddenSize, MaxTokens = maxTokens });
         try
         {
-            await middle.OpenStreamAsync(link, resume: null, cancellationToken);
+            await middle.OpenSessionAsync(link, cancellationToken);
             return middle;
         }
         catch

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Cleave.Engine;
 using Cleave.Protocol;
+using Cleave.Protocol.Codec;
 using Cleave.Protocol.Frames;
 using Cleave.Protocol.Links;
 
@@ -18,6 +19,9 @@ public sealed partial class RemoteMiddle
 
     // Recoveries that lead to no answer may take this many times the time one may take.
     private const int StuckTimeouts = 4;
+
+    // What goes out behind a ticket before it is answered: as much as a new HTTP/2 connection takes before its first window is there.
+    private const int AheadBytes = 60_000;
 
     private static bool IsRecoverable(WireException problem) => problem.Error.Code is
         WireErrorCode.LinkLost or WireErrorCode.Unreachable or WireErrorCode.TimedOut or WireErrorCode.ShuttingDown
@@ -43,11 +47,13 @@ public sealed partial class RemoteMiddle
         }
     }
 
-    private ValueTask SendAsync(Pending pending)
+    private ValueTask SendAsync(Pending pending) => _stream!.SendAsync(FrameOf(pending), _lifetime.Token);
+
+    private ClientFrame FrameOf(Pending pending)
     {
         if (pending.TruncateTo >= 0)
         {
-            return _stream!.SendAsync(new TruncateFrame(pending.Seq, _received, pending.TruncateTo), _lifetime.Token);
+            return new TruncateFrame(pending.Seq, _received, pending.TruncateTo);
         }
 
         var rows = new StepRow[pending.Rows.Length];
@@ -56,7 +62,7 @@ public sealed partial class RemoteMiddle
             rows[i] = new StepRow(pending.Rows[i].Id, pending.Rows[i].ParentId, RowFlags.Return);
         }
 
-        return _stream!.SendAsync(new StepFrame(pending.Seq, 0, _received, pending.Keep, rows, pending.Payload), _lifetime.Token);
+        return new StepFrame(pending.Seq, 0, _received, pending.Keep, rows, pending.Payload);
     }
 
     private async Task RecoverAsync(WireException problem, CancellationToken cancellationToken)
@@ -138,32 +144,32 @@ public sealed partial class RemoteMiddle
     private async Task ResumeAsync(CancellationToken cancellationToken)
     {
         // 1. Prove the right to it, and learn what the worker has applied. It may have another address by now.
-        ulong applied = await ResumeStreamAsync(cancellationToken);
+        (ulong applied, ulong ahead) = await ResumeStreamAsync(cancellationToken);
         if (applied < _received || applied > _seq)
         {
             throw Broken($"the worker says it has applied step {applied}; {_received} to {_seq} are possible");
         }
 
-        // 2. Replies to steps up to that one come by themselves; send the others.
+        // 2. Replies to steps up to that one come by themselves; send the others, as far as they did not go out with the ticket.
         foreach (Pending pending in _pending)
         {
-            if (pending.Seq > applied)
+            if (pending.Seq > Math.Max(applied, ahead))
             {
                 await SendAsync(pending);
             }
         }
     }
 
-    private async Task<ulong> ResumeStreamAsync(CancellationToken cancellationToken)
+    private async Task<(ulong Applied, ulong Ahead)> ResumeStreamAsync(CancellationToken cancellationToken)
     {
         ILink[] addresses = [.. _roster.AddressesOf(_worker.Link)];
         for (int i = 0; ; i++)
         {
             try
             {
-                ulong applied = await OpenStreamAsync(addresses[i], new ResumeTicket(_sessionId, _secret, _received), cancellationToken);
+                (ulong applied, ulong ahead) = await OpenStreamAsync(addresses[i], new ResumeTicket(_sessionId, _secret, _received), null, cancellationToken);
                 _worker = _worker with { Link = addresses[i] };
-                return applied;
+                return (applied, ahead);
             }
             catch (WireException problem) when (i + 1 < addresses.Length && IsRecoverable(problem))
             {
@@ -191,7 +197,7 @@ public sealed partial class RemoteMiddle
                 $"{Names} computes with {KernelFingerprint}, before it was {fingerprint}: from here on the text may differ from an undisturbed run"));
         }
 
-        await OpenStreamAsync(_worker.Link, resume: null, cancellationToken);
+        await OpenSessionAsync(_worker.Link, cancellationToken);
         ulong seq = 0;
         ulong answered = 0;
 
@@ -269,19 +275,44 @@ public sealed partial class RemoteMiddle
 
     private string Names => string.Join(", ", Workers.Select(static worker => worker.Link.Name));
 
-    /// <summary>Opens a stream and a session on it, those of the rest of a chain before; returns the last seq the worker has applied.</summary>
-    private async Task<ulong> OpenStreamAsync(ILink link, ResumeTicket? resume, CancellationToken cancellationToken)
+    /// <summary>
+    /// Unanswered frames that go out right behind the ticket: those that were lost on their way are answered a round trip sooner, the others
+    /// twice. In order, from the first.
+    /// </summary>
+    private ClientFrame[] FramesAhead()
     {
-        if (_tail is null || resume is not null)
+        int bytes = 0;
+        return [.. _pending.Select(FrameOf).TakeWhile(frame => (bytes += FrameCodec.Size(frame)) <= AheadBytes)];
+    }
+
+    private async Task SendAheadAsync(ILinkStream stream, ClientFrame[] frames)
+    {
+        try
         {
-            return await OpenStreamAsync(link, resume, null, cancellationToken);
+            foreach (ClientFrame frame in frames)
+            {
+                await stream.SendAsync(frame, _lifetime.Token);
+            }
+        }
+        catch (Exception over) when (over is WireException or OperationCanceledException or InvalidOperationException)
+        {
+            // The stream is over: what comes instead of the ticket's answer says why.
+        }
+    }
+
+    /// <summary>Opens a stream and a new session on it, those of the rest of a chain before.</summary>
+    private async Task OpenSessionAsync(ILink link, CancellationToken cancellationToken)
+    {
+        if (_tail is null)
+        {
+            await OpenStreamAsync(link, null, null, cancellationToken);
+            return;
         }
 
         try
         {
-            ulong applied = await OpenStreamAsync(link, null, await _tail.OpenAsync(cancellationToken), cancellationToken);
+            await OpenStreamAsync(link, null, await _tail.OpenAsync(cancellationToken), cancellationToken);
             await _tail.SettleAsync();
-            return applied;
         }
         catch
         {
@@ -290,11 +321,16 @@ public sealed partial class RemoteMiddle
         }
     }
 
-    private async Task<ulong> OpenStreamAsync(ILink link, ResumeTicket? resume, NextHop? next, CancellationToken cancellationToken)
+    /// <summary>Opens a stream; returns the last seq the worker has applied, and the last one sent to it with a ticket.</summary>
+    private async Task<(ulong Applied, ulong Ahead)> OpenStreamAsync(ILink link, ResumeTicket? resume, NextHop? next, CancellationToken cancellationToken)
     {
         _stream = await link.OpenStreamAsync(cancellationToken);
         await _stream.SendAsync(
             new OpenFrame(ProtocolVersion.Highest, _options.Range.Start, _options.Range.End, _options.WireType, _options.MaxTokens, resume) { Next = next }, cancellationToken);
+
+        // The answer is waited for first: it has a deadline, and on a path that died in silence a send may take for ever.
+        ClientFrame[] ahead = resume is null ? [] : FramesAhead();
+        Task sending = SendAheadAsync(_stream, ahead);
         if (await NextAsync(cancellationToken, resume is null ? null : _options.ResumeTimeout) is not OpenedFrame opened)
         {
             throw Broken("the worker did not answer the open frame");
@@ -310,7 +346,8 @@ public sealed partial class RemoteMiddle
 
         _sessionId = opened.SessionId.ToArray();
         _secret = opened.Secret.ToArray();
-        return opened.ResumedSeq;
+        await sending;
+        return (opened.ResumedSeq, _received + (ulong)ahead.Length);
     }
 
     private async ValueTask DropStreamAsync()

@@ -179,7 +179,7 @@ public sealed partial class RemoteMiddle : IMiddle
                 ulong nonce = (ulong)Stopwatch.GetTimestamp();
                 long started = Stopwatch.GetTimestamp();
                 await _stream!.SendAsync(new PingFrame(nonce), _lifetime.Token);
-                return await NextAsync(cancellationToken) is PongFrame pong && pong.Nonce == nonce
+                return await NextNewAsync(cancellationToken) is PongFrame pong && pong.Nonce == nonce
                     ? Stopwatch.GetElapsedTime(started).TotalMilliseconds
                     : throw Broken("the worker did not answer a ping");
             }
@@ -202,8 +202,8 @@ public sealed partial class RemoteMiddle : IMiddle
 
                 // The worker ends the stream once the session is closed. Hanging up at once may overtake the frame on its way, and the
                 // session would stay behind until it expires. Answers still to come are not waited for one by one: there are no more of
-                // them than steps.
-                for (int left = _pending.Count; left >= 0 && (await (_receiving ??= ReceiveStampedAsync(_stream)).WaitAsync(brief.Token)).Frame is not null; left--)
+                // them than steps, and repeats of those sent with a ticket.
+                for (int left = _pending.Count + MaxStepsInFlight; left >= 0 && (await (_receiving ??= ReceiveStampedAsync(_stream)).WaitAsync(brief.Token)).Frame is not null; left--)
                 {
                     _receiving = null;
                 }
@@ -240,22 +240,14 @@ public sealed partial class RemoteMiddle : IMiddle
 
     private async ValueTask<RowsFrame> ReceiveRowsAsync(CancellationToken cancellationToken)
     {
-        int repeats = 0;
         while (true)
         {
             try
             {
                 ulong expected = _pending[0].Seq;
-                if (await NextAsync(cancellationToken) is not RowsFrame frame)
+                if (await NextNewAsync(cancellationToken) is not RowsFrame frame)
                 {
                     throw Broken($"the worker did not answer step {expected}");
-                }
-
-                if (frame.Seq < expected)
-                {
-                    // A resumed worker repeats what was on its way when the link broke, and no more than that.
-                    repeats = repeats < MaxStepsInFlight ? repeats + 1 : throw Broken($"the worker repeats answers instead of answering step {expected}");
-                    continue;
                 }
 
                 return frame.Seq == expected ? frame : throw Broken($"the worker answered step {frame.Seq}; step {expected} was next");
@@ -269,6 +261,21 @@ public sealed partial class RemoteMiddle : IMiddle
                 await RecoverAsync(problem, cancellationToken);
             }
         }
+    }
+
+    /// <summary>The next frame that is no answer had before: a resumed worker repeats those to the frames sent with the ticket, and no more than that.</summary>
+    private async ValueTask<WorkerFrame> NextNewAsync(CancellationToken cancellationToken)
+    {
+        for (int repeats = 0; repeats <= MaxStepsInFlight; repeats++)
+        {
+            WorkerFrame frame = await NextAsync(cancellationToken);
+            if (frame is not RowsFrame rows || rows.Seq > _received)
+            {
+                return frame;
+            }
+        }
+
+        throw Broken($"the worker repeats answers instead of answering step {_received + 1}");
     }
 
     /// <summary>The next frame. A caller that gives up leaves the receive running for the next caller.</summary>

@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using Cleave.Protocol.Pairing;
 using Grpc.Core;
 using Grpc.Net.Client;
@@ -9,19 +7,17 @@ namespace Cleave.Protocol.Grpc;
 /// <summary>One HTTP/2 connection to a worker: made when first needed, and again after it was lost.</summary>
 internal sealed class GrpcLane : IDisposable
 {
-    private readonly PairingLink _pairing;
     private readonly SocketsHttpHandler _handler;
     private readonly GrpcChannel _channel;
     private int _open;
     private volatile bool _doubtful;
 
-    public GrpcLane(PairingLink pairing, PinnedHandshake handshake, GrpcLinkOptions options)
+    public GrpcLane(PairingLink pairing, Dialer dialer, PinnedHandshake handshake, GrpcLinkOptions options)
     {
-        _pairing = pairing;
         _handler = new SocketsHttpHandler
         {
             ConnectTimeout = options.ConnectTimeout,
-            ConnectCallback = ConnectAsync,
+            ConnectCallback = (_, cancellationToken) => dialer.DialAsync(Opened, Closed, cancellationToken),
             SslOptions = handshake.Options(),
             InitialHttp2StreamWindowSize = WorkerMethods.StreamWindowBytes,
             KeepAlivePingDelay = options.KeepAliveDelay,
@@ -74,42 +70,15 @@ internal sealed class GrpcLane : IDisposable
         _handler.Dispose();
     }
 
-    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    private void Opened()
     {
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            // The pairing link's own host: an IPv6 literal reaches the socket without its brackets.
-            await socket.ConnectAsync(new DnsEndPoint(_pairing.Host, _pairing.Port), cancellationToken).ConfigureAwait(false);
-            Interlocked.Increment(ref _open);
-            _doubtful = false;
-            return new WatchedStream(socket, this);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
+        Interlocked.Increment(ref _open);
+        _doubtful = false;
     }
 
     private void Closed()
     {
         Interlocked.Decrement(ref _open);
         Lost?.Invoke();
-    }
-
-    /// <summary>Tells the lane of its end, which the handler does not.</summary>
-    private sealed class WatchedStream(Socket socket, GrpcLane lane) : NetworkStream(socket, ownsSocket: true)
-    {
-        private int _closed;
-
-        protected override void Dispose(bool disposing)
-        {
-            base.Dispose(disposing);
-            if (disposing && Interlocked.Exchange(ref _closed, 1) == 0)
-            {
-                lane.Closed();
-            }
-        }
     }
 }

@@ -38,7 +38,8 @@ public sealed class GrpcLink : ILink
         _handshake = new PinnedHandshake(pairing);
         _token = new Metadata { { WorkerMethods.TokenKey, scheme + pairing.Token } };
         Address = HopAddress.Of(pairing);
-        _lanes = [.. Enumerable.Range(0, _options.KeepsReserve ? 2 : 1).Select(_ => new GrpcLane(pairing, _handshake, _options))];
+        var dialer = new Dialer(pairing, _options.FastOpen);
+        _lanes = [.. Enumerable.Range(0, _options.KeepsReserve ? 2 : 1).Select(_ => new GrpcLane(pairing, dialer, _handshake, _options))];
         _reserve = _options.KeepsReserve ? new ReserveKeeper(_lanes, DescribeAsync, _options) : null;
     }
 
@@ -70,7 +71,10 @@ public sealed class GrpcLink : ILink
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new WireException(new WireError(WireErrorCode.TimedOut, $"The worker at {Name} did not answer within {_options.DescribeTimeout.TotalSeconds:0.###} s."));
+            // Not by our own clock: by the handler's, which is that of connecting.
+            throw new WireException(timeout.IsCancellationRequested
+                ? new WireError(WireErrorCode.TimedOut, $"The worker at {Name} did not answer within {_options.DescribeTimeout.TotalSeconds:0.###} s.")
+                : NotReached());
         }
         catch (RpcException e)
         {
@@ -149,12 +153,15 @@ public sealed class GrpcLink : ILink
                 case SocketException socket when e.StatusCode == StatusCode.Unavailable && cause.InnerException is null && !IsEstablished(e):
                     return new WireError(WireErrorCode.Unreachable, $"Cannot connect to {Name}: {socket.SocketErrorCode}.");
                 case TimeoutException or TaskCanceledException or OperationCanceledException:
-                    return new WireError(WireErrorCode.TimedOut, $"The worker at {Name} could not be reached within {_options.ConnectTimeout.TotalSeconds:0.###} s.");
+                    return NotReached();
             }
         }
 
         return new WireError(WireErrorCode.LinkLost, $"The link to {Name} was lost ({e.StatusCode}: {detail}).");
     }
+
+    private WireError NotReached() =>
+        new(WireErrorCode.TimedOut, $"The worker at {Name} could not be reached within {_options.ConnectTimeout.TotalSeconds:0.###} s.");
 
     // A socket error inside an HTTP/2 read is a lost link; outside of one the connection never was.
     private static bool IsEstablished(RpcException e)

@@ -21,6 +21,9 @@ public sealed class GrpcLinkOptions
     /// <summary>How long after the first session's opening the reserve is connected.</summary>
     public TimeSpan ReserveDelay { get; set; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>True to connect again, to an address that has answered before, with TCP Fast Open where both hosts' systems have it: a round trip less.</summary>
+    public bool FastOpen { get; set; } = true;
+
     /// <summary>Largest frame taken from the worker; larger claims are refused before anything is read.</summary>
     public int MaxReceiveBytes { get; set; } = 64 << 20;
 

@@ -52,6 +52,7 @@ internal sealed class FixedShapeStream : ILinkStream
                 // The numbers of the lost stream are gone with it: the client replays to a new session instead.
                 _incoming.Writer.TryWrite(new ErrorFrame(new WireError(
                     WireErrorCode.UnknownSession, "A session in fixed shape is not resumed but replayed.", SessionSurvives: false)));
+                _outgoing.Writer.TryComplete();
                 return;
             case OpenFrame open:
                 await SendNowAsync(open with { MaxKvTokens = open.MaxKvTokens + _shape.Rows }, cancellationToken).ConfigureAwait(false);

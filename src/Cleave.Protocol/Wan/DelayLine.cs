@@ -22,6 +22,8 @@ internal sealed class DelayLine
     private readonly Socket _to;
     private readonly WanDirection _direction;
     private readonly Action<bool> _ended;
+    private readonly long _earliest;
+    private readonly int _earlyBytes;
     private long _lastDue;
     private long _bytesDelivered;
     private int _queuedBytes;
@@ -31,13 +33,15 @@ internal sealed class DelayLine
     /// <param name="to">Written; its sending half is shut when <paramref name="from"/> ended.</param>
     /// <param name="direction">The link.</param>
     /// <param name="earliest">Nothing is delivered before this timestamp: the connection is still being made.</param>
+    /// <param name="earlyBytes">But so many of the first bytes, if they are there at once.</param>
     /// <param name="ended">Called once from the writing thread: true when the stream ended in order, false when it broke.</param>
-    public DelayLine(Socket from, Socket to, WanDirection direction, long earliest, Action<bool> ended)
+    public DelayLine(Socket from, Socket to, WanDirection direction, long earliest, int earlyBytes, Action<bool> ended)
     {
         _from = from;
         _to = to;
         _direction = direction;
-        _lastDue = earliest;
+        _earliest = earliest;
+        _earlyBytes = earlyBytes;
         _ended = ended;
     }
 
@@ -64,6 +68,7 @@ internal sealed class DelayLine
     private void Read()
     {
         byte[] buffer = ArrayPool<byte>.Shared.Rent(ReadBytes);
+        int early = _earlyBytes;
         try
         {
             while (true)
@@ -72,7 +77,7 @@ internal sealed class DelayLine
                 bool broke = false;
                 try
                 {
-                    count = _from.Receive(buffer);
+                    count = _from.Receive(early > 0 ? buffer.AsSpan(0, early) : buffer);
                 }
                 catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
                 {
@@ -80,6 +85,12 @@ internal sealed class DelayLine
                 }
 
                 long due = _direction.Schedule(Stopwatch.GetTimestamp(), count);
+                if (early == 0 || count == 0)
+                {
+                    due = Math.Max(due, _earliest);
+                }
+
+                early = 0;
                 byte[] data = count == 0 ? [] : ArrayPool<byte>.Shared.Rent(count);
                 buffer.AsSpan(0, count).CopyTo(data);
                 lock (_gate)

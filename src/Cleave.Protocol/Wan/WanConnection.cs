@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Cleave.Protocol.Sockets;
 
 namespace Cleave.Protocol.Wan;
 
@@ -32,7 +33,8 @@ internal sealed class WanConnection : IDisposable
 
     /// <summary>
     /// Connects to the target and forwards until both sides are done. The caller's own connect took no time, so the round
-    /// trip a TCP handshake costs is charged to its first bytes.
+    /// trip a TCP handshake costs is charged to its first bytes; not to those that came with the SYN (TCP Fast Open), as many as a packet of
+    /// a real path holds.
     /// </summary>
     /// <param name="target">Where to.</param>
     /// <param name="up">Link towards the target.</param>
@@ -59,8 +61,9 @@ internal sealed class WanConnection : IDisposable
                 return;
             }
 
-            _up = new DelayLine(_client, _server, up, accepted + handshakeTicks + (handshakeTicks / 2), DirectionEnded);
-            _down = new DelayLine(_server, _client, down, accepted + handshakeTicks, DirectionEnded);
+            int withSyn = FastOpen.CameWithSyn(_client) ? FastOpen.SynBytes : 0;
+            _up = new DelayLine(_client, _server, up, accepted + handshakeTicks + (handshakeTicks / 2), withSyn, DirectionEnded);
+            _down = new DelayLine(_server, _client, down, accepted + handshakeTicks, 0, DirectionEnded);
             _up.Start("wan up");
             _down.Start("wan down");
         }

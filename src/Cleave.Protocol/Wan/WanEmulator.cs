@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Cleave.Protocol.Sockets;
 
 namespace Cleave.Protocol.Wan;
 
@@ -11,6 +12,8 @@ namespace Cleave.Protocol.Wan;
 /// </summary>
 public sealed class WanEmulator : IAsyncDisposable
 {
+    private const int Backlog = 64;
+
     private readonly Lock _gate = new();
     private readonly HashSet<WanConnection> _connections = [];
     private readonly CancellationTokenSource _stopping = new();
@@ -36,7 +39,8 @@ public sealed class WanEmulator : IAsyncDisposable
         try
         {
             _listener.Bind(listen);
-            _listener.Listen(64);
+            FastOpen.Accept(_listener, Backlog);
+            _listener.Listen(Backlog);
         }
         catch (SocketException)
         {

@@ -1,13 +1,16 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using Cleave.Protocol.Grpc;
 using Cleave.Protocol.Links;
+using Cleave.Protocol.Sockets;
 using Cleave.Worker.Tenants;
 using Grpc.AspNetCore.Server.Model;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 
 namespace Cleave.Worker.Hosting;
 
@@ -89,6 +92,13 @@ public sealed class WorkerServer : IAsyncDisposable
                     https.HandshakeTimeout = limits.HandshakeTimeout;
                 });
             });
+        });
+        builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = endPoint =>
+        {
+            // Clients that connect again may greet with their SYN, where the host's operator allows it.
+            Socket listener = SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
+            FastOpen.Accept(listener, limits.MaxUnauthenticatedConnections);
+            return listener;
         });
         builder.Services.AddRouting();
         builder.Services.AddGrpc(grpc =>

@@ -1,4 +1,5 @@
 using Cleave.Compute;
+using Cleave.Engine;
 using Cleave.Inference.Decoding;
 using Cleave.Inference.Sessions;
 using Cleave.Models;
@@ -79,6 +80,36 @@ public sealed class SurvivalTests : IAsyncDisposable
         }
     }
 
+    [Fact]
+    public async Task What_is_sent_with_a_ticket_and_answered_twice_disturbs_nothing_after_it()
+    {
+        // Three steps at once and then a ping: wherever the link breaks, the pong is found behind answers that come again, and the session is closed.
+        var whole = new FaultyLink(Loopback(0));
+        await TalkAsync(whole);
+        Assert.InRange(whole.Boundaries, 20, 30);
+        for (int boundary = 4; boundary < whole.Boundaries - 4; boundary++)
+        {
+            await TalkAsync(new FaultyLink(Loopback(0)) { BreakAt = boundary });
+            Assert.True(SpinWait.SpinUntil(() => _workers[0].Model.Pool.Used == 0, TimeSpan.FromSeconds(30)), $"a session was left behind at boundary {boundary}");
+        }
+
+        async Task TalkAsync(FaultyLink link)
+        {
+            await using RemoteMiddle middle = await OpenAsync([link], null);
+            for (ulong id = 1; id <= 3; id++)
+            {
+                await middle.SubmitAsync(default, new[] { new TreeRow(id, id - 1) }, new float[_model.Config.HiddenSize], TestContext.Current.CancellationToken);
+            }
+
+            for (ulong id = 1; id <= 3; id++)
+            {
+                Assert.Equal([id], (await middle.ReceiveAsync(TestContext.Current.CancellationToken)).RowIds.ToArray());
+            }
+
+            Assert.True(await middle.PingAsync(TestContext.Current.CancellationToken) > 0);
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach ((WorkerModel model, WorkerEndpoint endpoint) in _workers)
@@ -101,20 +132,22 @@ public sealed class SurvivalTests : IAsyncDisposable
         _workers.Add((model, new WorkerEndpoint(model, tenants)));
     }
 
+    private Task<RemoteMiddle> OpenAsync(ILink[] links, List<SessionEvent>? events) => RemoteMiddle.OpenAsync(
+        new WorkerRoster(links, _ => { }),
+        new RemoteMiddleOptions
+        {
+            Range = s_middle,
+            HiddenSize = _model.Config.HiddenSize,
+            MaxTokens = 256,
+            Events = happened => events?.Add(happened),
+        },
+        TestContext.Current.CancellationToken);
+
     private async Task<int[]> RunAsync(
         ILink[] links, List<SessionEvent>? events, string decoder = "suffix", DecodingOptions? decoding = null, DraftModel? draft = null, double? rttMs = null, Action<GenerationStatistics>? look = null)
     {
         CancellationToken cancellationToken = TestContext.Current.CancellationToken;
-        RemoteMiddle middle = await RemoteMiddle.OpenAsync(
-            new WorkerRoster(links, _ => { }),
-            new RemoteMiddleOptions
-            {
-                Range = s_middle,
-                HiddenSize = _model.Config.HiddenSize,
-                MaxTokens = 256,
-                Events = happened => events?.Add(happened),
-            },
-            cancellationToken);
+        RemoteMiddle middle = await OpenAsync(links, events);
         await using TextGenerator generator = new(new SplitSession(_model, middle, 256), DecoderCatalog.Create(decoder, new DrafterContext { DraftModel = draft }), rttMs);
         var tokens = new List<int>();
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Cleave.Protocol.Sockets;
 using Cleave.Protocol.Wan;
 
 namespace Cleave.Protocol.Tests.Wan;
@@ -29,6 +30,32 @@ public sealed class WanEmulatorTests : IDisposable
         double[] roundTripsMs = [.. Enumerable.Range(0, 12).Select(_ => EchoMs(socket, 512))];
         Assert.All(roundTripsMs, ms => Assert.True(ms >= 40, $"{ms:F3} ms is less than the link's 40"));
         Assert.True(roundTripsMs.Min() < 50, $"the best of 12 took {roundTripsMs.Min():F2} ms");
+    }
+
+    [Theory]
+    [InlineData(500, 1)]
+    [InlineData(5000, 2)]
+    public async Task BytesThatCameWithTheSynDoNotWaitForTheHandshake(int bytes, int roundTrips)
+    {
+        // A packet's worth of them: what is more arrives a round trip later, as on a real path.
+        await using WanEmulator wan = Start(new WanOptions { Rtt = TimeSpan.FromMilliseconds(100) });
+        var tookMs = new List<double>();
+        for (int i = 0; i < 6; i++)
+        {
+            var clock = Stopwatch.StartNew();
+            using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, ReceiveTimeout = 20_000 };
+            bool asks = FastOpen.TryDefer(socket);
+            socket.Connect(wan.ListenEndPoint);
+            bool deferred = asks && FastOpen.IsDeferred(socket);
+            _ = EchoMs(socket, bytes);
+            double ms = clock.Elapsed.TotalMilliseconds;
+            Assert.Equal(deferred && FastOpenHost.Serves, FastOpen.CameWithSyn(socket));
+            int least = FastOpen.CameWithSyn(socket) ? roundTrips : 2;
+            Assert.True(ms >= 100 * least, $"the answer came {ms:F2} ms after connecting: {least} round trips are 100 ms each");
+            tookMs.Add(ms);
+        }
+
+        Assert.True(tookMs.Min() < 100 * ((FastOpenHost.Serves ? roundTrips : 2) + 0.7), $"the best of 6 took {tookMs.Min():F2} ms");
     }
 
     [Fact]

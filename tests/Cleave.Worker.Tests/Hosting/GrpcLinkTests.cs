@@ -9,6 +9,8 @@ using Cleave.Protocol.Frames;
 using Cleave.Protocol.Grpc;
 using Cleave.Protocol.Links;
 using Cleave.Protocol.Pairing;
+using Cleave.Protocol.Sockets;
+using Cleave.Protocol.Wan;
 using Cleave.Worker.Hosting;
 using Cleave.Worker.Tests.Support;
 
@@ -226,5 +228,54 @@ public sealed class GrpcLinkTests
 
         Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(15));
         await served.DisposeAsync();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_worker_that_does_not_come_back_is_named_as_one_that_never_was(bool isSilent)
+    {
+        // Connecting again may wait for the first bytes to be sent: what is wrong then shows later, in the same words.
+        await using ServedWorker served = await ServedWorker.StartAsync();
+        WanEmulator front = WanEmulator.Start(new IPEndPoint(IPAddress.Loopback, 0), new IPEndPoint(IPAddress.Loopback, served.Server.Port), new WanOptions());
+        IPEndPoint address = front.ListenEndPoint;
+        var options = new GrpcLinkOptions { KeepsReserve = false, ConnectTimeout = TimeSpan.FromSeconds(3) };
+        await using var link = new GrpcLink(served.Alice.At("127.0.0.1", address.Port), options);
+        for (int connection = 1; connection <= 3; connection++)
+        {
+            // The last of these has been given a cookie, where the host gives out any.
+            await DescribeAgainAsync(link);
+            front.CutNow(TimeSpan.Zero);
+        }
+
+        await front.DisposeAsync();
+        using Socket silent = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        if (isSilent)
+        {
+            silent.Bind(address);
+            FastOpen.Accept(silent, 16);
+            silent.Listen(16);
+        }
+
+        WireException refused = await Assert.ThrowsAsync<WireException>(() => DescribeAgainAsync(link));
+        Assert.Equal(isSilent ? WireErrorCode.TimedOut : WireErrorCode.Unreachable, refused.Error.Code);
+        Assert.Contains(isSilent ? $"The worker at {address} could not be reached within 3 s" : $"Nothing listens at {address}:", refused.Message);
+    }
+
+    /// <summary>A connection that broke may be noticed only by the call that uses it.</summary>
+    private static async Task DescribeAgainAsync(GrpcLink link)
+    {
+        while (true)
+        {
+            try
+            {
+                await link.DescribeAsync(TestContext.Current.CancellationToken);
+                return;
+            }
+            catch (WireException lost) when (lost.Error.Code == WireErrorCode.LinkLost)
+            {
+                await Task.Delay(10, TestContext.Current.CancellationToken);
+            }
+        }
     }
 }

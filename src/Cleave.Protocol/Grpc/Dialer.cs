@@ -1,0 +1,58 @@
+using System.Net;
+using System.Net.Sockets;
+using Cleave.Protocol.Pairing;
+using Cleave.Protocol.Sockets;
+
+namespace Cleave.Protocol.Grpc;
+
+/// <summary>
+/// Makes a link's connections. The first is made as ever. Later ones to the address that answered then are made with TCP Fast Open: the TLS
+/// greeting travels with the SYN where the address gave out a cookie for it, and asks for one where not. One that comes to nothing is
+/// followed by one made as ever.
+/// </summary>
+internal sealed class Dialer(PairingLink pairing, bool fastOpen)
+{
+    private volatile IPAddress? _answered;
+
+    /// <summary>Connects, or makes ready to.</summary>
+    /// <param name="opened">Told once there is a connection: before this returns, or when the first bytes have come.</param>
+    /// <param name="closed">Told when it is gone, if there was one.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="SocketException">It cannot be reached.</exception>
+    public async ValueTask<Stream> DialAsync(Action opened, Action closed, CancellationToken cancellationToken)
+    {
+        // 1. The name is resolved every time: a worker may move.
+        IPAddress? address = fastOpen && _answered is { } answered && await ResolvesToAsync(answered, cancellationToken).ConfigureAwait(false) ? answered : null;
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            // 2. Connect; with a cookie this takes no time and means nothing yet.
+            if (address is not null && FastOpen.TryDefer(socket))
+            {
+                await socket.ConnectAsync(address, pairing.Port, cancellationToken).ConfigureAwait(false);
+            }
+            else
+            {
+                // The pairing link's own host: an IPv6 literal reaches the socket without its brackets.
+                await socket.ConnectAsync(new DnsEndPoint(pairing.Host, pairing.Port), cancellationToken).ConfigureAwait(false);
+            }
+
+            // 3. What it turns out to be shows with the first bytes.
+            bool deferred = address is not null && FastOpen.IsDeferred(socket);
+            IPAddress peer = deferred ? address! : ((IPEndPoint)socket.RemoteEndPoint!).Address;
+            return new DialedStream(
+                new NetworkStream(socket, ownsSocket: true), deferred, answers => _answered = answers ? peer : null, opened, closed);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private async ValueTask<bool> ResolvesToAsync(IPAddress address, CancellationToken cancellationToken)
+    {
+        IPAddress[] addresses = await Dns.GetHostAddressesAsync(pairing.Host, cancellationToken).ConfigureAwait(false);
+        return addresses.Any(each => each.MapToIPv6().Equals(address.MapToIPv6()));
+    }
+}
