@@ -8,11 +8,12 @@ namespace Cleave.Protocol.Grpc;
 /// <summary>
 /// Makes a link's connections. The first is made as ever. Later ones to the address that answered then are made with TCP Fast Open: the TLS
 /// greeting travels with the SYN where the address gave out a cookie for it, and asks for one where not. One that comes to nothing is
-/// followed by one made as ever.
+/// followed by one made as ever; all are from then on where something on the path drops such SYNs.
 /// </summary>
 internal sealed class Dialer(PairingLink pairing, bool fastOpen)
 {
     private volatile IPAddress? _answered;
+    private volatile bool _drops;
 
     /// <summary>Connects, or makes ready to.</summary>
     /// <param name="opened">Told once there is a connection: before this returns, or when the first bytes have come.</param>
@@ -22,7 +23,7 @@ internal sealed class Dialer(PairingLink pairing, bool fastOpen)
     public async ValueTask<Stream> DialAsync(Action opened, Action closed, CancellationToken cancellationToken)
     {
         // 1. The name is resolved every time: a worker may move.
-        IPAddress? address = fastOpen && _answered is { } answered && await ResolvesToAsync(answered, cancellationToken).ConfigureAwait(false) ? answered : null;
+        IPAddress? address = fastOpen && !_drops && _answered is { } answered && await ResolvesToAsync(answered, cancellationToken).ConfigureAwait(false) ? answered : null;
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
@@ -39,14 +40,26 @@ internal sealed class Dialer(PairingLink pairing, bool fastOpen)
 
             // 3. What it turns out to be shows with the first bytes.
             bool deferred = address is not null && FastOpen.IsDeferred(socket);
-            IPAddress peer = deferred ? address! : ((IPEndPoint)socket.RemoteEndPoint!).Address;
-            return new DialedStream(
-                new NetworkStream(socket, ownsSocket: true), deferred, answers => _answered = answers ? peer : null, opened, closed);
+            return new DialedStream(new NetworkStream(socket, ownsSocket: true), deferred, answers => Note(socket, deferred, answers), opened, closed);
         }
         catch
         {
+            _answered = null;
             socket.Dispose();
             throw;
+        }
+    }
+
+    private void Note(Socket socket, bool deferred, bool answers)
+    {
+        try
+        {
+            _answered = answers ? (socket.RemoteEndPoint as IPEndPoint)?.Address : null;
+            _drops |= answers && deferred && FastOpen.WasDropped(socket);
+        }
+        catch (Exception over) when (over is SocketException or ObjectDisposedException)
+        {
+            // Reset right behind its first bytes.
         }
     }
 

@@ -20,8 +20,10 @@ public static class FastOpen
     // Of struct tcp_info.
     private const int StateOffset = 0;
     private const int OptionsOffset = 5;
+    private const int FailureOffset = 7;
     private const byte StateSynSent = 2;
     private const byte OptionSynData = 32;
+    private const int SynRetransmitted = 3;
 
     /// <summary>Lets a socket that does not listen yet take data with a SYN; of connections so begun and not acknowledged, <paramref name="most"/>.</summary>
     public static void Accept(Socket listener, int most) => _ = TrySet(listener, TcpFastOpen, most);
@@ -37,6 +39,9 @@ public static class FastOpen
 
     /// <summary>True when this connection's first bytes travelled with its SYN. Either side knows.</summary>
     internal static bool CameWithSyn(Socket socket) => (Info(socket, OptionsOffset) & OptionSynData) != 0;
+
+    /// <summary>True when a SYN with data had no answer and one without had: something on the path drops them, at the price of a second.</summary>
+    internal static bool WasDropped(Socket socket) => ((Info(socket, FailureOffset) >> 1) & 3) == SynRetransmitted;
 
     private static bool TrySet(Socket socket, int option, int value)
     {
@@ -69,7 +74,7 @@ public static class FastOpen
         {
             _ = socket.GetRawSocketOption(Tcp, TcpInfo, info);
         }
-        catch (SocketException)
+        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
         {
             return 0;
         }
