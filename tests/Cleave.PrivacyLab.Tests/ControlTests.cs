@@ -1,3 +1,4 @@
+using Cleave.Compute.Training;
 using Cleave.Inference;
 using Cleave.Inference.Privacy;
 using Cleave.PrivacyLab.Attacks;
@@ -83,7 +84,7 @@ public sealed class ControlTests
         static bool Counts(Transcript transcript, int row) => Unseen(transcript.Tokens[row]);
 
         RecoveryScore ridge = RecoveryScore.Of(new RidgeInversion(product, embeddings, pairs), transcripts, Counts);
-        RecoveryScore closed = RecoveryScore.Of(new MlpInversion(product, pairs.Take(400), [64], new AdamOptions { Epochs = 2 }), transcripts, Counts);
+        RecoveryScore closed = RecoveryScore.Of(new MlpInversion(new CpuPerceptronTrainer(product), pairs.Take(400), [64], new AdamOptions { Epochs = 2 }), transcripts, Counts);
 
         Assert.True(ridge.Rows > 30);
         Assert.True(ridge.Top1.Rate > 0.3, $"{ridge.Top1}");
@@ -125,7 +126,7 @@ public sealed class ControlTests
     {
         IReadOnlyList<Transcript> transcripts = await LabScene.Transcripts;
         var (_, product, _, _) = LabScene.Attacker();
-        var attack = new MlpInversion(product, LabScene.Pairs.Take(880), [256, 256], new AdamOptions { Epochs = 8 });
+        var attack = new MlpInversion(new CpuPerceptronTrainer(product), LabScene.Pairs.Take(880), [256, 256], new AdamOptions { Epochs = 8 });
 
         RecoveryScore score = RecoveryScore.Of(attack, transcripts);
         RateInterval ceiling = RecoveryScore.Ceiling(transcripts, BoundarySide.Input, attack.Covers);

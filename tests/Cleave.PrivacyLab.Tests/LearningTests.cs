@@ -1,4 +1,5 @@
 using Cleave.Compute;
+using Cleave.Compute.Training;
 using Cleave.PrivacyLab.Learning;
 
 namespace Cleave.PrivacyLab.Tests;
@@ -26,7 +27,7 @@ public sealed class LearningTests
             }
         }
 
-        AffineMap map = new RidgeRegression(product, x, Inputs, y, Outputs).Solve(1e-6);
+        DenseLayer map = new RidgeRegression(product, x, Inputs, y, Outputs).Solve(1e-6);
 
         for (int i = 0; i < weight.Length; i++)
         {
@@ -52,7 +53,7 @@ public sealed class LearningTests
             labels[row] = x[2 * row] * x[(2 * row) + 1] > 0 ? 1 : 0;
         }
 
-        Perceptron network = Perceptron.Train(product, x, 2, labels, 2, [32], new AdamOptions { Epochs = 60, BatchSize = 32, LearningRate = 3e-3 });
+        Perceptron network = Perceptron.Train(new CpuPerceptronTrainer(product), x, 2, labels, 2, [32], new AdamOptions { Epochs = 60, BatchSize = 32, LearningRate = 3e-3 });
 
         float[] scores = network.Scores(x);
         int right = Enumerable.Range(0, Rows).Count(row => (scores[(2 * row) + 1] > scores[2 * row]) == (labels[row] == 1));

@@ -5,6 +5,8 @@ using System.Text.Json;
 using Cleave.Cli.Arguments;
 using Cleave.Cli.Privacy;
 using Cleave.Cli.Terminal;
+using Cleave.Compute.Gpu;
+using Cleave.Compute.Gpu.Training;
 using Cleave.Inference;
 using Cleave.PrivacyLab.Corpus;
 using Cleave.PrivacyLab.Report;
@@ -44,13 +46,22 @@ internal sealed class AttackCommand : TaughtCommand
     private readonly Option<FileSystemInfo> _attackerTexts = new("--attacker-texts") { HelpName = "PATH", Description = "Texts attackers train on, as --texts (default: the bundled ones)" };
     private readonly Option<DirectoryInfo> _out = new("--out", "-o") { HelpName = "DIR", Description = "Write NAME.json for each experiment there, and study.md; what is there already is kept" };
     private readonly Option<bool> _json = new("--json") { Description = "Print the tables as one JSON array" };
+    private readonly Option<int> _sideBySide = new("--side-by-side")
+    {
+        HelpName = "N",
+        Description = "Runs of a table made at a time, which share the processors (tables of noise, private ends, malicious workers and strengthening; default: 1)",
+        DefaultValueFactory = static _ => 1,
+        CustomParser = Parsed.With(ReadCount),
+    };
+
+    private readonly DeviceArgument _device = new("--device", $"Where models run and networks train: {DeviceSelector.Syntax} (default: cpu). With a GPU the table of learned attacks has the paper's network at every depth and budget");
     private readonly ModelArgument _model = new();
 
     public AttackCommand()
         : base("attack", "Attack your own split: every attack, control and defence of the study, with intervals")
     {
         Arguments.Add(_experiments);
-        foreach (Option option in (Option[])[_study, _documents, _seeds, _pairs, _depths, _closedForms, _texts, _attackerTexts, _out, _json, _model])
+        foreach (Option option in (Option[])[_study, _documents, _seeds, _pairs, _depths, _closedForms, _texts, _attackerTexts, _device, _sideBySide, _out, _json, _model])
         {
             Options.Add(option);
         }
@@ -64,6 +75,7 @@ internal sealed class AttackCommand : TaughtCommand
     [
         ("cleave attack whitebox", "what an operator who has the public weights reads, at every depth (about five minutes)"),
         ("cleave attack paper --seeds 3", "the paper's depth table beside its coverage ceiling"),
+        ("cleave attack learned --study --device cuda", "inversion learned from pairs, the networks trained on a GPU"),
         ("cleave attack --study --out privacy-study", "the whole study; run again to go on after an interruption"),
     ];
 
@@ -73,14 +85,33 @@ internal sealed class AttackCommand : TaughtCommand
         DirectoryInfo? directory = parsed.GetValue(_out);
         directory?.Create();
         using var status = new StatusLine();
-        using var bench = new LabBench(_model.Path(parsed), Read(parsed.GetValue(_texts)), Read(parsed.GetValue(_attackerTexts)));
+        int sideBySide = parsed.GetValue(_sideBySide);
+        var request = new DeviceRequest
+        {
+            Name = parsed.GetValue(_device) ?? "cpu",
+            EmbeddingOnHost = false,
+            CpuThreads = sideBySide == 1 ? null : Math.Max(1, Environment.ProcessorCount / sideBySide),
+        };
+        using var bench = new LabBench(
+            _model.Path(parsed), Read(parsed.GetValue(_texts)), Read(parsed.GetValue(_attackerTexts)), () => DeviceSelector.Open(request));
+        if (bench.Device is GpuDevice gpu)
+        {
+            bench.Trainer = new GpuPerceptronTrainer(gpu);
+        }
+
+        var saying = new Lock();
         StudySettings settings = Settings(parsed) with
         {
+            SideBySide = sideBySide,
+            TrainsFast = bench.Device is GpuDevice,
             Say = what =>
             {
                 // Training loops ask nobody: between two of them an interruption is heard.
                 cancellationToken.ThrowIfCancellationRequested();
-                status.Say(what);
+                lock (saying)
+                {
+                    status.Say(what);
+                }
             },
         };
         string? Problem(int depth) => new Cut(depth, settings.Tail).Validate(bench.Source.Config.Layers);
@@ -150,6 +181,8 @@ internal sealed class AttackCommand : TaughtCommand
         Add(_closedForms, parsed.GetValue(_closedForms) ? true : null);
         Add(_texts, parsed.GetValue(_texts)?.Name);
         Add(_attackerTexts, parsed.GetValue(_attackerTexts)?.Name);
+        Add(_device, parsed.GetValue(_device));
+        Add(_sideBySide, parsed.GetValue(_sideBySide));
         return string.Join(' ', line);
     }
 
@@ -167,6 +200,11 @@ internal sealed class AttackCommand : TaughtCommand
                 ? depth
                 : throw new FormatException($"--depths takes numbers of layers from 1 on, with commas between them, not '{part}'")),
     ];
+
+    private static int ReadCount(string? text) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count > 0
+            ? count
+            : throw new FormatException($"--side-by-side takes a number of runs from 1 on, not '{text}'");
 
     private static string Markdown(IReadOnlyList<StudyTable> tables) => string.Join('\n', tables.Select(static t => t.ToMarkdown()));
 

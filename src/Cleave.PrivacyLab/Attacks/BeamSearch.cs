@@ -46,10 +46,12 @@ internal sealed class BeamSearch(LanguageModelPrior languageModel, int width)
         {
             int row = path[at];
             var extended = new List<(Hypothesis From, int Token, double Score)>();
-            foreach (Hypothesis hypothesis in beam)
+            var logSums = new double[beam.Count];
+            Parallel.For(0, beam.Count, i => logSums[i] = Softmax.LogSum(logits.AsSpan(beam[i].LogitsRow * vocabulary, vocabulary)));
+            foreach ((int index, Hypothesis hypothesis) in beam.Index())
             {
                 ReadOnlySpan<float> after = logits.AsSpan(hypothesis.LogitsRow * vocabulary, vocabulary);
-                double logSum = Softmax.LogSum(after);
+                double logSum = logSums[index];
                 for (int rank = 0; rank < Candidates; rank++)
                 {
                     int token = candidates[(row * Candidates) + rank];

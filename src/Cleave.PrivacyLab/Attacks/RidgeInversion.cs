@@ -1,3 +1,4 @@
+using Cleave.Compute.Training;
 using Cleave.PrivacyLab.Capture;
 using Cleave.PrivacyLab.Learning;
 
@@ -13,7 +14,7 @@ public sealed class RidgeInversion : IAttack, ITokenProposer
 
     private readonly MatrixProduct _product;
     private readonly EmbeddingTable _embeddings;
-    private readonly AffineMap _map;
+    private readonly DenseLayer _map;
 
     /// <param name="product">Where to multiply.</param>
     /// <param name="embeddings">The public embedding.</param>
@@ -46,7 +47,7 @@ public sealed class RidgeInversion : IAttack, ITokenProposer
     public int[] Propose(ReadOnlySpan<float> activations, int ranks)
     {
         var predicted = new float[activations.Length / _map.Weight.Columns * _embeddings.Width];
-        _map.Apply(_product, activations, predicted);
+        _product.Apply(_map, activations, predicted);
         var best = new int[predicted.Length / _embeddings.Width * ranks];
         _embeddings.Score(predicted, (row, scores) => BestFew.Find(scores, best.AsSpan(row * ranks, ranks)));
         return best;
@@ -65,10 +66,10 @@ public sealed class RidgeInversion : IAttack, ITokenProposer
         return claim;
     }
 
-    private int Hits(AffineMap map, LabelledPairs pairs, int start)
+    private int Hits(DenseLayer map, LabelledPairs pairs, int start)
     {
         var predicted = new float[(pairs.Count - start) * _embeddings.Width];
-        map.Apply(_product, pairs.Activations.AsSpan(start * pairs.HiddenSize), predicted);
+        _product.Apply(map, pairs.Activations.AsSpan(start * pairs.HiddenSize), predicted);
         int hits = 0;
         _embeddings.Score(predicted, (row, scores) =>
         {

@@ -1,4 +1,5 @@
 using Cleave.Compute;
+using Cleave.Compute.Training;
 using Cleave.Models;
 using Cleave.PrivacyLab.Capture;
 using Cleave.PrivacyLab.Learning;
@@ -17,7 +18,7 @@ public sealed class TunedLens : IAttack, IDisposable
     private readonly float[] _norm;
     private readonly float _epsilon;
     private readonly int _width;
-    private readonly TrainedLayer _translator;
+    private readonly DenseLayer _translator;
     private readonly bool _isTuned;
 
     /// <param name="product">Where to multiply.</param>
@@ -34,13 +35,12 @@ public sealed class TunedLens : IAttack, IDisposable
         _norm = new float[_width];
         product.Device.Download(norm, 1, _norm);
         _lmHeadTransposed = new HostMatrix(_width, _lmHead.Outputs);
-        Transposition.Apply(DenseWeights.Read(product.Device, _lmHead), _lmHead.Outputs, _width, _lmHeadTransposed.Values);
+        Transposition.Apply(DenseWeights.Read(product.Device, _lmHead), 0, _lmHead.Outputs, _width, _lmHeadTransposed.Values);
 
-        _translator = new TrainedLayer(_width, _width, new Random(options.Seed));
-        Array.Clear(_translator.Weight.Values);
+        _translator = new DenseLayer(new HostMatrix(_width, _width), new float[_width]);
         for (int i = 0; i < _width; i++)
         {
-            _translator.Weight.Values[(i * _width) + i] = 1;
+            _translator.Weight.Row(i)[i] = 1;
         }
 
         _isTuned = pairs is not null;
@@ -81,9 +81,11 @@ public sealed class TunedLens : IAttack, IDisposable
     private void Train(LabelledPairs pairs, AdamOptions options)
     {
         var random = new Random(options.Seed);
+        var translator = new TrainedLayer(_translator);
         int[] order = [.. Enumerable.Range(0, pairs.Count)];
         int batches = (pairs.Count + options.BatchSize - 1) / options.BatchSize;
-        int steps = batches * options.Epochs;
+        int steps = options.Steps(pairs.Count);
+        AdamOptions undecayed = options with { WeightDecay = 0 };
         for (int step = 0; step < steps; step++)
         {
             if (step % batches == 0)
@@ -113,8 +115,8 @@ public sealed class TunedLens : IAttack, IDisposable
 
             var normedGradient = new float[normed.Length];
             _product.Multiply(logits, _lmHeadTransposed, normedGradient);
-            _translator.Backward(_product, x, NormGradient(translated, normedGradient), []);
-            _translator.Update(options.LearningRate * (1 - ((double)step / steps)), 0, step + 1);
+            translator.Backward(_product, x, NormGradient(translated, normedGradient), null, chosen.Length);
+            translator.Update(undecayed.Step(step + 1, steps));
         }
     }
 
@@ -122,7 +124,7 @@ public sealed class TunedLens : IAttack, IDisposable
     {
         int rows = x.Length / _width;
         var translated = new float[x.Length];
-        _translator.Forward(_product, x, translated);
+        _product.Apply(_translator, x, translated);
         var normed = new float[x.Length];
         for (int row = 0; row < rows; row++)
         {

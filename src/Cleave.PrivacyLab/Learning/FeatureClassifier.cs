@@ -1,3 +1,5 @@
+using Cleave.Compute.Training;
+
 namespace Cleave.PrivacyLab.Learning;
 
 /// <summary>A small perceptron over summary numbers: which class a session is of.</summary>
@@ -12,7 +14,7 @@ public sealed class FeatureClassifier
     {
         var options = new AdamOptions { Epochs = 120, BatchSize = 16, LearningRate = 3e-3, WeightDecay = 0.05, Seed = seed };
         return new FeatureClassifier(Perceptron.Train(
-            product, sessions.SelectMany(static row => row).ToArray(), sessions[0].Length, [.. labels], classes, [32], options));
+            new CpuPerceptronTrainer(product), sessions.SelectMany(static row => row).ToArray(), sessions[0].Length, [.. labels], classes, [32], options));
     }
 
     /// <summary>The likeliest class.</summary>

@@ -8,6 +8,9 @@ namespace Cleave.PrivacyLab.Learning;
 /// </summary>
 public sealed class GaussianClasses
 {
+    // Columns a thread sums at a time.
+    private const int Block = 64;
+
     private readonly MatrixProduct _product;
     private readonly HostMatrix _weight;
     private readonly float[] _bias;
@@ -19,21 +22,33 @@ public sealed class GaussianClasses
     /// <param name="labels">[rows].</param>
     /// <param name="classes">Classes.</param>
     /// <param name="shrinkage">Share of the covariance taken as isotropic; raised by itself when there are few rows.</param>
-    public GaussianClasses(MatrixProduct product, ReadOnlySpan<float> x, int inputs, ReadOnlySpan<int> labels, int classes, double shrinkage = 1e-3)
+    public GaussianClasses(MatrixProduct product, float[] x, int inputs, int[] labels, int classes, double shrinkage = 1e-3)
     {
         _product = product;
 
         // 1. Means.
         var means = new float[classes * inputs];
         var counts = new int[classes];
-        for (int row = 0; row < labels.Length; row++)
+        foreach (int label in labels)
         {
-            counts[labels[row]]++;
-            for (int i = 0; i < inputs; i++)
-            {
-                means[(labels[row] * inputs) + i] += x[(row * inputs) + i];
-            }
+            counts[label]++;
         }
+
+        // Threads share the columns, so that a sum has one order.
+        Parallel.For(0, (inputs + Block - 1) / Block, block =>
+        {
+            int left = block * Block;
+            int width = Math.Min(Block, inputs - left);
+            for (int row = 0; row < labels.Length; row++)
+            {
+                ReadOnlySpan<float> values = x.AsSpan((row * inputs) + left, width);
+                Span<float> sums = means.AsSpan((labels[row] * inputs) + left, width);
+                for (int i = 0; i < width; i++)
+                {
+                    sums[i] += values[i];
+                }
+            }
+        });
 
         for (int c = 0; c < classes; c++)
         {
@@ -44,14 +59,14 @@ public sealed class GaussianClasses
         }
 
         // 2. The covariance around them. A class seen once says nothing of it.
-        float[] residuals = x.ToArray();
-        for (int row = 0; row < labels.Length; row++)
+        var residuals = new float[x.Length];
+        Parallel.For(0, labels.Length, row =>
         {
             for (int i = 0; i < inputs; i++)
             {
-                residuals[(row * inputs) + i] -= means[(labels[row] * inputs) + i];
+                residuals[(row * inputs) + i] = x[(row * inputs) + i] - means[(labels[row] * inputs) + i];
             }
-        }
+        });
 
         int freedom = Math.Max(1, labels.Length - counts.Count(static n => n > 0));
         double[] covariance = product.Correlate(residuals, inputs, residuals, inputs);

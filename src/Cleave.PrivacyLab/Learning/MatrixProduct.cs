@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Cleave.Compute;
+using Cleave.Compute.Training;
 
 namespace Cleave.PrivacyLab.Learning;
 
@@ -38,20 +39,40 @@ public sealed class MatrixProduct(IComputeDevice device) : IDisposable
         }
     }
 
+    /// <summary>A layer's output: x: [rows, inputs] to y: [rows, outputs].</summary>
+    public void Apply(DenseLayer layer, ReadOnlySpan<float> x, Span<float> y)
+    {
+        Multiply(x, layer.Weight, y);
+        for (int start = 0; start < y.Length; start += layer.Outputs)
+        {
+            Span<float> row = y.Slice(start, layer.Outputs);
+            for (int i = 0; i < row.Length; i++)
+            {
+                row[i] += layer.Bias[i];
+            }
+        }
+    }
+
     /// <summary>xᵀ · y in double: x: [rows, a], y: [rows, b], result: [a, b].</summary>
-    public double[] Correlate(ReadOnlySpan<float> x, int a, ReadOnlySpan<float> y, int b)
+    public double[] Correlate(float[] x, int a, float[] y, int b)
     {
         var sum = new double[a * b];
+        var product = new float[a * b];
+        float[] left = [];
+        HostMatrix? right = null;
         int rows = x.Length / a;
         for (int start = 0; start < rows; start += ChunkRows)
         {
             // Short sums in float, their sum in double.
             int count = Math.Min(ChunkRows, rows - start);
-            var left = new float[a * count];
-            var right = new HostMatrix(b, count);
-            Transposition.Apply(x.Slice(start * a, count * a), count, a, left);
-            Transposition.Apply(y.Slice(start * b, count * b), count, b, right.Values);
-            var product = new float[a * b];
+            if (right?.Columns != count)
+            {
+                left = new float[a * count];
+                right = new HostMatrix(b, count);
+            }
+
+            Transposition.Apply(x, start * a, count, a, left);
+            Transposition.Apply(y, start * b, count, b, right.Values);
             Multiply(left, right, product);
             for (int i = 0; i < sum.Length; i++)
             {

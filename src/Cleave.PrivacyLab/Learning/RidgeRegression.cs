@@ -1,4 +1,5 @@
 using Cleave.Compute;
+using Cleave.Compute.Training;
 
 namespace Cleave.PrivacyLab.Learning;
 
@@ -13,7 +14,7 @@ internal sealed class RidgeRegression
     private readonly double[] _meanY;
 
     /// <summary>Gathers the moments. x: [rows, inputs], y: [rows, outputs].</summary>
-    public RidgeRegression(MatrixProduct product, ReadOnlySpan<float> x, int inputs, ReadOnlySpan<float> y, int outputs)
+    public RidgeRegression(MatrixProduct product, float[] x, int inputs, float[] y, int outputs)
     {
         _inputs = inputs;
         _outputs = outputs;
@@ -37,7 +38,7 @@ internal sealed class RidgeRegression
     }
 
     /// <summary>The map for a penalty given as a share of the mean variance of the inputs.</summary>
-    public AffineMap Solve(double relativeRidge)
+    public DenseLayer Solve(double relativeRidge)
     {
         double[] penalised = [.. _gram];
         double trace = 0;
@@ -73,6 +74,6 @@ internal sealed class RidgeRegression
 
             bias[output] = (float)offset;
         });
-        return new AffineMap(weight, bias);
+        return new DenseLayer(weight, bias);
     }
 }

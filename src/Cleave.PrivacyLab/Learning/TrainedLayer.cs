@@ -1,18 +1,19 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 using Cleave.Compute;
+using Cleave.Compute.Training;
 
 namespace Cleave.PrivacyLab.Learning;
 
-/// <summary>A dense layer with its gradient and AdamW's moments. All products run on the device.</summary>
+/// <summary>
+/// A dense layer with its gradient and AdamW's moments. Products run on the device; what is between them threads share in fixed pieces, so that
+/// their number shows in no bit.
+/// </summary>
 internal sealed class TrainedLayer
 {
-    private const float Beta1 = 0.9f;
-    private const float Beta2 = 0.999f;
-    private const float Epsilon = 1e-8f;
-
-    // Parameters a thread updates at a time.
+    // Parameters a thread updates at a time, and columns it sums.
     private const int UpdateChunk = 1 << 16;
+    private const int SumChunk = 512;
 
     private readonly HostMatrix _transposed;
     private readonly float[] _gradient;
@@ -21,78 +22,80 @@ internal sealed class TrainedLayer
     private readonly float[] _biasGradient;
     private readonly float[] _biasFirst;
     private readonly float[] _biasSecond;
+    private float[] _dyTransposed = [];
+    private HostMatrix _xTransposed = new(1, 1);
 
-    public TrainedLayer(int inputs, int outputs, Random random)
+    /// <param name="layer">What is trained, in place.</param>
+    public TrainedLayer(DenseLayer layer)
     {
-        Weight = new HostMatrix(outputs, inputs);
-        Bias = new float[outputs];
-        _transposed = new HostMatrix(inputs, outputs);
-        _gradient = new float[Weight.Values.Length];
-        _firstMoment = new float[Weight.Values.Length];
-        _secondMoment = new float[Weight.Values.Length];
-        _biasGradient = new float[outputs];
-        _biasFirst = new float[outputs];
-        _biasSecond = new float[outputs];
-        float bound = MathF.Sqrt(6f / inputs); // He et al. 2015, uniform
-        for (int i = 0; i < Weight.Values.Length; i++)
-        {
-            Weight.Values[i] = ((2 * random.NextSingle()) - 1) * bound;
-        }
+        Layer = layer;
+        int weights = layer.Weight.Values.Length;
+        _transposed = new HostMatrix(layer.Inputs, layer.Outputs);
+        _gradient = new float[weights];
+        _firstMoment = new float[weights];
+        _secondMoment = new float[weights];
+        _biasGradient = new float[layer.Outputs];
+        _biasFirst = new float[layer.Outputs];
+        _biasSecond = new float[layer.Outputs];
     }
 
-    /// <summary>[outputs, inputs].</summary>
-    public HostMatrix Weight { get; }
+    /// <summary>The layer.</summary>
+    public DenseLayer Layer { get; }
 
-    /// <summary>[outputs].</summary>
-    public float[] Bias { get; }
-
-    public int Inputs => Weight.Columns;
-
-    public int Outputs => Weight.Rows;
-
-    /// <summary>y = x · Wᵀ + b.</summary>
-    public void Forward(MatrixProduct product, ReadOnlySpan<float> x, Span<float> y) => new AffineMap(Weight, Bias).Apply(product, x, y);
-
-    /// <summary>Sets the gradient from dy: [rows, outputs] and x: [rows, inputs]; writes dx unless it is empty.</summary>
-    public void Backward(MatrixProduct product, ReadOnlySpan<float> x, ReadOnlySpan<float> dy, Span<float> dx)
+    /// <summary>Sets the gradient from dy: [rows, outputs] and x: [rows, inputs]; writes dx: [rows, inputs] unless it is null.</summary>
+    public void Backward(MatrixProduct product, float[] x, float[] dy, float[]? dx, int rows)
     {
-        int rows = x.Length / Inputs;
+        int inputs = Layer.Inputs;
+        int outputs = Layer.Outputs;
 
         // dW = dyᵀ · x.
-        var dyTransposed = new float[dy.Length];
-        var xTransposed = new HostMatrix(Inputs, rows);
-        Transposition.Apply(dy, rows, Outputs, dyTransposed);
-        Transposition.Apply(x, rows, Inputs, xTransposed.Values);
-        product.Multiply(dyTransposed, xTransposed, _gradient);
-        Array.Clear(_biasGradient);
-        for (int row = 0; row < rows; row++)
+        if (_xTransposed.Rows != inputs || _xTransposed.Columns != rows)
         {
-            for (int i = 0; i < Outputs; i++)
-            {
-                _biasGradient[i] += dy[(row * Outputs) + i];
-            }
+            _xTransposed = new HostMatrix(inputs, rows);
+            _dyTransposed = new float[outputs * rows];
         }
+
+        Transposition.Apply(dy, 0, rows, outputs, _dyTransposed);
+        Transposition.Apply(x, 0, rows, inputs, _xTransposed.Values);
+        product.Multiply(_dyTransposed, _xTransposed, _gradient);
+        Parallel.For(0, (outputs + SumChunk - 1) / SumChunk, chunk =>
+        {
+            int start = chunk * SumChunk;
+            Span<float> sums = _biasGradient.AsSpan(start, Math.Min(SumChunk, outputs - start));
+            sums.Clear();
+            for (int row = 0; row < rows; row++)
+            {
+                ReadOnlySpan<float> values = dy.AsSpan((row * outputs) + start, sums.Length);
+                for (int i = 0; i < sums.Length; i++)
+                {
+                    sums[i] += values[i];
+                }
+            }
+        });
 
         // dx = dy · W.
-        if (!dx.IsEmpty)
+        if (dx is not null)
         {
-            Transposition.Apply(Weight.Values, Outputs, Inputs, _transposed.Values);
-            product.Multiply(dy, _transposed, dx);
+            Transposition.Apply(Layer.Weight.Values, 0, outputs, inputs, _transposed.Values);
+            product.Multiply(dy.AsSpan(0, rows * outputs), _transposed, dx.AsSpan(0, rows * inputs));
         }
     }
 
-    /// <summary>One AdamW update; <paramref name="step"/> counts from 1.</summary>
-    public void Update(double learningRate, double weightDecay, int step)
+    /// <summary>One AdamW update.</summary>
+    public void Update(AdamStep step)
     {
-        Update(Weight.Values, _gradient, _firstMoment, _secondMoment, learningRate, weightDecay, step);
-        Update(Bias, _biasGradient, _biasFirst, _biasSecond, learningRate, 0, step);
+        Update(Layer.Weight.Values, _gradient, _firstMoment, _secondMoment, step);
+        Update(Layer.Bias, _biasGradient, _biasFirst, _biasSecond, step with { Keep = 1 });
     }
 
-    private static void Update(float[] weights, float[] gradient, float[] first, float[] second, double learningRate, double weightDecay, int step)
+    private static void Update(float[] weights, float[] gradient, float[] first, float[] second, AdamStep step)
     {
-        var rate = new Vector<float>((float)(learningRate / (1 - Math.Pow(Beta1, step))));
-        var correction = new Vector<float>((float)(1 / (1 - Math.Pow(Beta2, step))));
-        var keep = new Vector<float>((float)(1 - (learningRate * weightDecay)));
+        const float Beta1 = AdamOptions.Beta1;
+        const float Beta2 = AdamOptions.Beta2;
+        const float Epsilon = AdamOptions.Epsilon;
+        var rate = new Vector<float>(step.Rate);
+        var correction = new Vector<float>(step.Correction);
+        var keep = new Vector<float>(step.Keep);
         int chunks = (weights.Length + UpdateChunk - 1) / UpdateChunk;
         Parallel.For(0, chunks, chunk =>
         {
@@ -117,7 +120,7 @@ internal sealed class TrainedLayer
             {
                 m[i] = (Beta1 * m[i]) + ((1 - Beta1) * g[i]);
                 v[i] = (Beta2 * v[i]) + ((1 - Beta2) * g[i] * g[i]);
-                w[i] = (keep[0] * w[i]) - (rate[0] * m[i] / (MathF.Sqrt(correction[0] * v[i]) + Epsilon));
+                w[i] = (step.Keep * w[i]) - (step.Rate * m[i] / (MathF.Sqrt(step.Correction * v[i]) + Epsilon));
             }
         });
     }

@@ -1,10 +1,10 @@
+using Cleave.Compute.Training;
 using System.Diagnostics;
 using Cleave.Inference;
 using Cleave.Inference.Privacy;
 using Cleave.PrivacyLab.Attacks;
 using Cleave.PrivacyLab.Capture;
 using Cleave.PrivacyLab.Corpus;
-using Cleave.PrivacyLab.Learning;
 using Cleave.PrivacyLab.Statistics;
 using Cleave.PrivacyLab.Study;
 
@@ -122,7 +122,7 @@ public static class PrivacyMeter
         findings.Add(Row("T2", "ridge onto the public embedding", ridge, true, $"{pairs.Count} pairs from using the service"));
 
         settings.Say("the paper's attack: an MLP on 880 pairs");
-        var mlp = new MlpInversion(bench.Product, pairs.Take(880), [2048, 2048], new AdamOptions { Epochs = 20, Seed = settings.Seed });
+        var mlp = new MlpInversion(bench.Trainer, pairs.Take(880), [2048, 2048], new AdamOptions { Epochs = 20, Seed = settings.Seed });
         RateInterval ceiling = RecoveryScore.Ceiling(transcripts, BoundarySide.Input, mlp.Covers);
         findings.Add(Row("T1", "MLP, 880 pairs (the paper's)", RecoveryScore.Of(mlp, transcripts), true, $"it can name {ceiling} of the tokens at all"));
         return ridge.Top1;

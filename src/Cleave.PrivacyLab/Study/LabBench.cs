@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Cleave.Compute;
+using Cleave.Compute.Training;
 using Cleave.Inference;
 using Cleave.Models;
 using Cleave.PrivacyLab.Attacks;
@@ -14,6 +15,8 @@ public sealed class LabBench : IDisposable
     // Rows one session, or one pass over candidates, needs at most.
     private const int SessionRows = 2048;
 
+    private readonly Func<IComputeDevice> _open;
+    private readonly CpuDevice _cpu;
     private readonly Lazy<EmbeddingTable> _embeddings;
     private readonly Lazy<LanguageModelPrior> _languageModel;
     private readonly Lazy<IReadOnlyList<int[]>> _attackerTokens;
@@ -21,15 +24,20 @@ public sealed class LabBench : IDisposable
     /// <param name="modelPath">The model attacked.</param>
     /// <param name="evaluation">Texts attacked; null takes those that come with the program.</param>
     /// <param name="attacker">Texts attackers train on; null takes those that come with the program.</param>
-    public LabBench(string modelPath, IReadOnlyList<CorpusDocument>? evaluation = null, IReadOnlyList<CorpusDocument>? attacker = null)
+    /// <param name="open">Opens a device for models, the victim's and the attacker's, which need equal kernels; null takes the CPU.</param>
+    public LabBench(
+        string modelPath, IReadOnlyList<CorpusDocument>? evaluation = null, IReadOnlyList<CorpusDocument>? attacker = null, Func<IComputeDevice>? open = null)
     {
+        _open = open ?? (static () => new CpuDevice());
         ModelPath = modelPath;
         Source = ModelSource.Open(modelPath);
         Tokenizer = TokenizerLoader.Load(Source);
         Evaluation = evaluation ?? CorpusSet.Evaluation;
         Attacker = attacker ?? CorpusSet.Attacker;
-        Device = new CpuDevice();
-        Product = new MatrixProduct(Device);
+        Device = _open();
+        _cpu = Device as CpuDevice ?? new CpuDevice();
+        Product = new MatrixProduct(_cpu);
+        Trainer = new CpuPerceptronTrainer(Product);
         _embeddings = new(() => new EmbeddingTable(Product, Source));
         _languageModel = new(() => new LanguageModelPrior(Device, Source, SessionRows));
         _attackerTokens = new(() => [.. Attacker.Select(document => Tokenizer.Encode(document.Text, parseSpecial: true))]);
@@ -56,8 +64,11 @@ public sealed class LabBench : IDisposable
     /// <summary>The attacker's device.</summary>
     public IComputeDevice Device { get; }
 
-    /// <summary>His products.</summary>
+    /// <summary>His products, in float32 on the CPU whatever the device: closed forms stand or fall with their sums.</summary>
     public MatrixProduct Product { get; }
+
+    /// <summary>Trains his networks; on the CPU unless set.</summary>
+    public IPerceptronTrainer Trainer { get; set; }
 
     /// <summary>The public embedding.</summary>
     public EmbeddingTable Embeddings => _embeddings.Value;
@@ -79,9 +90,12 @@ public sealed class LabBench : IDisposable
     public TrustedModel OpenVictim(Cut cut, Func<IModelSource, IComputeDevice, IModelSource>? change = null)
     {
         IModelSource source = ModelSource.Open(ModelPath);
-        var device = new CpuDevice();
+        IComputeDevice device = _open();
         return TrustedModel.Load(change?.Invoke(source, device) ?? source, Tokenizer, device, cut, SessionRows);
     }
+
+    /// <summary>The same model and texts on devices of its own, for what runs beside this. Networks are trained on the CPU there.</summary>
+    public LabBench Another() => new(ModelPath, Evaluation, Attacker, _open);
 
     /// <summary>The attacker's copy of a head.</summary>
     public CandidateHead OpenHead(Cut cut, int lanes = 32) => new(Device, Source, cut.HeadRange, 2 * lanes * 1024);
@@ -122,7 +136,13 @@ public sealed class LabBench : IDisposable
             _languageModel.Value.Dispose();
         }
 
+        Trainer.Dispose();
         Product.Dispose();
+        if (_cpu != Device)
+        {
+            _cpu.Dispose();
+        }
+
         Device.Dispose();
         Source.Dispose();
     }

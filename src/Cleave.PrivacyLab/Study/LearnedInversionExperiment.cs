@@ -1,8 +1,8 @@
+using Cleave.Compute.Training;
 using Cleave.Inference;
 using Cleave.PrivacyLab.Attacks;
 using Cleave.PrivacyLab.Capture;
 using Cleave.PrivacyLab.Corpus;
-using Cleave.PrivacyLab.Learning;
 using Cleave.PrivacyLab.Statistics;
 
 namespace Cleave.PrivacyLab.Study;
@@ -11,6 +11,7 @@ namespace Cleave.PrivacyLab.Study;
 public sealed class LearnedInversionExperiment : IExperiment
 {
     private const int Samples = 880;
+    private const int MostPairs = 2_400_000;
 
     /// <inheritdoc />
     public string Name => "learned";
@@ -24,9 +25,10 @@ public sealed class LearnedInversionExperiment : IExperiment
         var rows = new List<IReadOnlyList<string>>();
         int vocabulary = bench.VocabularySize;
         int texts = bench.AttackerTokens.Sum(static tokens => tokens.Length);
-        int[] budgets = [.. new[] { Samples, vocabulary, 16 * vocabulary, 2_400_000 }.Where(budget => budget <= Math.Min(settings.MaxPairs, texts))];
+        int[] budgets = [.. new[] { Samples, vocabulary, 16 * vocabulary, MostPairs }.Where(budget => budget <= Math.Min(settings.MaxPairs, texts))];
         IReadOnlyList<CorpusDocument> documents = CorpusSet.Balanced(bench.Evaluation, settings.Documents);
         IReadOnlyList<Transcript> transcripts = [];
+        int[] passes = [.. new[] { 2, 16, MostPairs / vocabulary }.Distinct().Where(passes => passes * vocabulary <= settings.MaxPairs)];
         foreach (int depth in settings.Depths)
         {
             using TrustedModel victim = bench.OpenVictim(new Cut(depth, settings.Tail));
@@ -42,9 +44,11 @@ public sealed class LearnedInversionExperiment : IExperiment
                     settings.Say($"{Name}: {depth} local layers, {budget} pairs, seed {seed}");
                     LabelledPairs pairs = collector.Collect(bench.AttackerWindows(seed, settings.PromptTokens), budget, settings.PromptTokens);
                     ridge.Add(RecoveryScore.Of(new RidgeInversion(bench.Product, bench.Embeddings, pairs), transcripts));
-                    if (settings.Networks && TrainsNetwork(budget, vocabulary, depth) && (budget <= Samples || seed == settings.Seeds[0]) && Network(budget, vocabulary, seed) is { } network)
+                    if (settings.Networks && TrainsNetwork(settings, budget, vocabulary, depth) && (budget <= Samples || settings.TrainsFast || seed == settings.Seeds[0]))
                     {
-                        var attack = new MlpInversion(bench.Product, pairs, network.Widths, network.Options);
+                        (IReadOnlyList<int> widths, AdamOptions options) = Network(budget, vocabulary, seed, settings.TrainsFast);
+                        settings.Say($"{Name}: {depth} local layers, MLP {string.Join('-', widths)} on {budget} pairs, {options.Epochs} epochs, seed {seed}");
+                        var attack = new MlpInversion(bench.Trainer, pairs, widths, options);
                         mlp.Add(RecoveryScore.Of(attack, transcripts));
                         ceilings.Add(RecoveryScore.Ceiling(transcripts, BoundarySide.Input, attack.Covers));
                     }
@@ -53,24 +57,21 @@ public sealed class LearnedInversionExperiment : IExperiment
                 rows.Add(Row(depth, "ridge onto the public embedding", budget, ridge, "100.0 %"));
                 if (mlp.Count > 0)
                 {
-                    string widths = string.Join('-', Network(budget, vocabulary, 1)!.Value.Widths);
-                    rows.Add(Row(depth, $"MLP {widths}", budget, mlp, Cells.Share(ceilings)));
+                    (IReadOnlyList<int> widths, AdamOptions options) = Network(budget, vocabulary, 1, settings.TrainsFast);
+                    rows.Add(Row(depth, $"MLP {string.Join('-', widths)}, {options.Epochs} epochs of batches of {options.BatchSize}", budget, mlp, Cells.Share(ceilings)));
                 }
             }
 
-            foreach (int passes in (int[])[2, 16, 195])
+            foreach (int pass in passes)
             {
-                if (passes * vocabulary <= settings.MaxPairs)
+                var anchors = new List<RecoveryScore>();
+                foreach (int seed in Seeds(settings, pass * vocabulary, vocabulary))
                 {
-                    var anchors = new List<RecoveryScore>();
-                    foreach (int seed in Seeds(settings, passes * vocabulary, vocabulary))
-                    {
-                        settings.Say($"{Name}: {depth} local layers, anchors of {passes} shuffled vocabularies, seed {seed}");
-                        anchors.Add(RecoveryScore.Of(new AnchorInversion(bench.Product, Shuffled(collector, settings, vocabulary, passes, seed)), transcripts));
-                    }
-
-                    rows.Add(Row(depth, "anchors of a shuffled vocabulary", passes * vocabulary, anchors, "100.0 %"));
+                    settings.Say($"{Name}: {depth} local layers, anchors of {pass} shuffled vocabularies, seed {seed}");
+                    anchors.Add(RecoveryScore.Of(new AnchorInversion(bench.Product, Shuffled(collector, settings, vocabulary, pass, seed)), transcripts));
                 }
+
+                rows.Add(Row(depth, "anchors of a shuffled vocabulary", pass * vocabulary, anchors, "100.0 %"));
             }
 
             rows.Add(Beam(bench, settings, collector, transcripts, depth));
@@ -81,24 +82,25 @@ public sealed class LearnedInversionExperiment : IExperiment
             Name, "Pairs instead of weights: learned inversion of the input",
             ["local layers", "attack", "pairs", "top-1", "top-5", "ceiling"], rows,
             [
-                $"{transcripts.Count} documents, {transcripts.Sum(static t => t.InputRows().Count())} rows; seeds {string.Join(", ", settings.Seeds)} (the first alone above 2|V| pairs, for the MLP above 880 and for the beam); "
+                $"{transcripts.Count} documents, {transcripts.Sum(static t => t.InputRows().Count())} rows; seeds {string.Join(", ", settings.Seeds)} (the first alone above {(settings.TrainsFast ? "16|V| pairs" : "2|V| pairs, for the MLP above 880")} and for the beam); "
                 + "mean over seeds, interval over all of them (95 %, documents drawn again). Pairs and test documents are disjoint, domains the same.",
                 "The baselines know the true tokens before each row, which a guesser without activations would not.",
             ]);
     }
 
-    // The large network takes many minutes: the shallowest cut shows what pairs are worth to it, deeper ones are left to the closed forms.
-    private static bool TrainsNetwork(int budget, int vocabulary, int depth) => budget <= vocabulary || depth <= 2;
+    // On a CPU a large network takes many minutes: the shallowest cut shows what pairs are worth to it, deeper ones are left to the closed forms.
+    private static bool TrainsNetwork(StudySettings settings, int budget, int vocabulary, int depth) => settings.TrainsFast || budget <= vocabulary || depth <= 2;
 
     // Many pairs are many minutes, and leave little to the seed.
-    private static IEnumerable<int> Seeds(StudySettings settings, int pairs, int vocabulary) => pairs <= 2 * vocabulary ? settings.Seeds : settings.Seeds.Take(1);
+    private static IEnumerable<int> Seeds(StudySettings settings, int pairs, int vocabulary) =>
+        pairs <= (settings.TrainsFast ? 16 : 2) * vocabulary ? settings.Seeds : settings.Seeds.Take(1);
 
-    /// <summary>The network for a budget: the paper's widths as long as a CPU can train them.</summary>
-    internal static (IReadOnlyList<int> Widths, AdamOptions Options)? Network(int budget, int vocabulary, int seed) => budget switch
+    /// <summary>The network for a budget: the paper's widths, where a CPU can train them or a GPU does.</summary>
+    internal static (IReadOnlyList<int> Widths, AdamOptions Options) Network(int budget, int vocabulary, int seed, bool trainsFast = false) => budget switch
     {
         <= 2000 => ([2048, 2048], new AdamOptions { Epochs = 20, Seed = seed }),
         _ when budget <= vocabulary => ([2048, 2048], new AdamOptions { Epochs = 6, BatchSize = 128, Seed = seed }),
-        > 1_000_000 => null, // hours on a CPU
+        _ when trainsFast => ([2048, 2048], new AdamOptions { Epochs = budget > 1_000_000 ? 2 : 4, BatchSize = 512, LearningRate = 1e-3, Seed = seed }),
         _ => ([512, 512], new AdamOptions { Epochs = 2, BatchSize = 512, LearningRate = 2e-3, Seed = seed }),
     };
 
@@ -113,10 +115,9 @@ public sealed class LearnedInversionExperiment : IExperiment
     private IReadOnlyList<string> Beam(
         LabBench bench, StudySettings settings, PairCollector collector, IReadOnlyList<Transcript> transcripts, int depth)
     {
-        const int Documents = 16;
         int vocabulary = bench.VocabularySize;
         settings.Say($"{Name}: {depth} local layers, anchors with beam search");
-        Transcript[] some = [.. transcripts.Take(Documents)];
+        Transcript[] some = [.. transcripts.Take(settings.BeamDocuments)];
         var attack = new AnchorInversion(bench.Product, Shuffled(collector, settings, vocabulary, 2, settings.Seeds[0]), bench.LanguageModel);
         return Row(depth, $"the same with a language model's beam ({some.Length} documents)", 2 * vocabulary, [RecoveryScore.Of(attack, some)], "100.0 %");
     }

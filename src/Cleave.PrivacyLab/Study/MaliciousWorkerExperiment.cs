@@ -20,26 +20,20 @@ public sealed class MaliciousWorkerExperiment : IExperiment
     public async Task<StudyTable> RunAsync(LabBench bench, StudySettings settings, CancellationToken cancellationToken)
     {
         var cut = new Cut(2, settings.Tail);
-        int layers = bench.Source.Config.Layers;
-        int[] ends = [.. Enumerable.Range(0, cut.Head), .. Enumerable.Range(layers - cut.Tail, cut.Tail)];
-        IReadOnlyList<CorpusDocument> documents = CorpusSet.Balanced(bench.Evaluation, Math.Min(settings.Documents, 64));
-        var crafted = new CraftedStates(bench.Device, bench.Source);
+        IReadOnlyList<CorpusDocument> documents = CorpusSet.Balanced(bench.Evaluation, settings.Documents);
+        (double Scale, int Seed)[] runs = SideBySide.WithSeeds<double>([0, 0.5], settings.Seeds);
+        Result[][] results = await SideBySide.RunAsync(
+            bench, settings, runs, (own, run) => AttackAsync(own, settings, cut, documents, run.Scale, run.Seed, cancellationToken), cancellationToken);
         var rows = new List<IReadOnlyList<string>>();
-        foreach (double scale in (double[])[0, 0.5])
+        foreach (var group in runs.Zip(results, static (run, result) => (run.Scale, Results: result)).GroupBy(static of => of.Scale))
         {
-            using TrustedModel victim = bench.OpenVictim(
-                cut, (source, device) => scale == 0 ? source : WeightChange.RandomLora(source, device, ends, 16, scale, settings.Seeds[0]));
-            IReadOnlyList<Transcript> transcripts = await new Capturer(victim, settings.PromptOnly).RunAsync(documents, null, cancellationToken);
-            foreach (int budget in (int[])[500, 2000, 8000])
+            foreach (Result[] seeds in group.SelectMany(static of => of.Results).GroupBy(static r => r.Pairs).Select(static of => of.ToArray()))
             {
-                settings.Say($"{Name}: LoRA {scale}, {budget} pairs");
-                MaliciousWorker attack = await MaliciousWorker.HarvestAsync(
-                    victim, crafted, bench.Product, bench.Embeddings, Math.Min(budget, settings.MaxPairs), settings.Wire, settings.Seeds[0], cancellationToken);
-                RecoveryScore score = RecoveryScore.Of(attack, transcripts);
                 rows.Add(
                 [
-                    scale == 0 ? "public" : FormattableString.Invariant($"LoRA {scale:F2} at both ends"), $"{attack.Pairs}",
-                    Cells.Share(WilsonInterval.Rate(attack.Pairs - attack.WrongLabels, attack.Pairs)), Cells.Share(score.Top1), Cells.Share(score.Top5),
+                    group.Key == 0 ? "public" : FormattableString.Invariant($"LoRA {group.Key:F2} at both ends"), $"{seeds[0].Pairs}",
+                    Cells.Share([.. seeds.Select(static r => WilsonInterval.Rate(r.Pairs - r.WrongLabels, r.Pairs))]),
+                    Cells.Share([.. seeds.Select(static r => r.Score.Top1)]), Cells.Share([.. seeds.Select(static r => r.Score.Top5)]),
                 ]);
             }
         }
@@ -48,7 +42,30 @@ public sealed class MaliciousWorkerExperiment : IExperiment
             Name, "A malicious worker",
             ["ends", "steps steered", "emitted what the worker chose", "prompt tokens of other sessions, top-1", "top-5"], rows,
             [
-                $"Each steered step costs the victim one wrong token on his screen and gives the worker one labelled pair; ridge on those pairs. {documents.Count} documents; seed {settings.Seeds[0]}. An audit finds the first crafted state.",
+                $"Each steered step costs the victim one wrong token on his screen and gives the worker one labelled pair; ridge on those pairs. {documents.Count} documents; seeds {string.Join(", ", settings.Seeds)} of the change and of the tokens chosen: mean, interval over all of them. An audit finds the first crafted state.",
             ]);
     }
+
+    private static async Task<Result[]> AttackAsync(
+        LabBench bench, StudySettings settings, Cut cut, IReadOnlyList<CorpusDocument> documents, double scale, int seed, CancellationToken cancellationToken)
+    {
+        int layers = bench.Source.Config.Layers;
+        int[] ends = [.. Enumerable.Range(0, cut.Head), .. Enumerable.Range(layers - cut.Tail, cut.Tail)];
+        var crafted = new CraftedStates(bench.Device, bench.Source);
+        using TrustedModel victim = bench.OpenVictim(
+            cut, (source, device) => scale == 0 ? source : WeightChange.RandomLora(source, device, ends, 16, scale, seed));
+        IReadOnlyList<Transcript> transcripts = await new Capturer(victim, settings.PromptOnly).RunAsync(documents, null, cancellationToken);
+        var results = new List<Result>();
+        foreach (int budget in (int[])[500, 2000, 8000])
+        {
+            settings.Say($"malicious: LoRA {scale}, {budget} pairs, seed {seed}");
+            MaliciousWorker attack = await MaliciousWorker.HarvestAsync(
+                victim, crafted, bench.Product, bench.Embeddings, Math.Min(budget, settings.MaxPairs), settings.Wire, seed, cancellationToken);
+            results.Add(new Result(attack.Pairs, attack.WrongLabels, RecoveryScore.Of(attack, transcripts)));
+        }
+
+        return [.. results];
+    }
+
+    private sealed record Result(int Pairs, int WrongLabels, RecoveryScore Score);
 }

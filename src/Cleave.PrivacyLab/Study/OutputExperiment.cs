@@ -1,8 +1,8 @@
+using Cleave.Compute.Training;
 using Cleave.Inference;
 using Cleave.PrivacyLab.Attacks;
 using Cleave.PrivacyLab.Capture;
 using Cleave.PrivacyLab.Corpus;
-using Cleave.PrivacyLab.Learning;
 using Cleave.PrivacyLab.Statistics;
 
 namespace Cleave.PrivacyLab.Study;
@@ -39,8 +39,8 @@ public sealed class OutputExperiment : IExperiment
                 LabelledPairs pairs = await CollectAsync(bench, settings, victim, seed, budget, cancellationToken);
                 using var tunedLens = new TunedLens(
                     bench.Product, bench.Source, pairs, new AdamOptions { Epochs = 2, BatchSize = 128, LearningRate = 1e-3, Seed = seed });
-                (IReadOnlyList<int> widths, AdamOptions options) = LearnedInversionExperiment.Network(880, bench.VocabularySize, seed)!.Value;
-                var mlp = new MlpInversion(bench.Product, pairs.Take(880), widths, options, BoundarySide.Output);
+                (IReadOnlyList<int> widths, AdamOptions options) = LearnedInversionExperiment.Network(880, bench.VocabularySize, seed);
+                var mlp = new MlpInversion(bench.Trainer, pairs.Take(880), widths, options, BoundarySide.Output);
                 var ridge = new RidgeInversion(bench.Product, bench.Embeddings, pairs, BoundarySide.Output);
                 scores.Add((tunedLens, pairs.Count, RecoveryScore.Of(tunedLens, transcripts), null));
                 scores.Add((ridge, pairs.Count, RecoveryScore.Of(ridge, transcripts), null));

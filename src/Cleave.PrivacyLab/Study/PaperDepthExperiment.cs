@@ -1,8 +1,8 @@
+using Cleave.Compute.Training;
 using Cleave.Inference;
 using Cleave.PrivacyLab.Attacks;
 using Cleave.PrivacyLab.Capture;
 using Cleave.PrivacyLab.Corpus;
-using Cleave.PrivacyLab.Learning;
 using Cleave.PrivacyLab.Statistics;
 
 namespace Cleave.PrivacyLab.Study;
@@ -37,7 +37,7 @@ public sealed class PaperDepthExperiment : IExperiment
             {
                 LabelledPairs pairs = new PairCollector(victim, settings.Wire).Collect(
                     bench.AttackerWindows(seed, settings.PromptTokens), Samples, settings.PromptTokens);
-                var attack = new MlpInversion(bench.Product, pairs, [2048, 2048], new AdamOptions { Epochs = 20, Seed = seed });
+                var attack = new MlpInversion(bench.Trainer, pairs, [2048, 2048], new AdamOptions { Epochs = 20, Seed = seed });
                 RecoveryScore score = RecoveryScore.Of(attack, transcripts);
                 RecoveryScore nameable = RecoveryScore.Of(attack, transcripts, (transcript, row) => attack.Covers(transcript.Tokens[row]));
                 scores.Add((score, RecoveryScore.Ceiling(transcripts, BoundarySide.Input, attack.Covers), nameable.Top1));

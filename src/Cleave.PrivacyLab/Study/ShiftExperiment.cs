@@ -1,3 +1,4 @@
+using Cleave.Compute.Training;
 using Cleave.Inference;
 using Cleave.PrivacyLab.Attacks;
 using Cleave.PrivacyLab.Capture;
@@ -71,8 +72,8 @@ public sealed class ShiftExperiment : IExperiment
             ridge.Add(RecoveryScore.Of(new RidgeInversion(bench.Product, bench.Embeddings, pairs), tested, counts).Top1);
             if (mlp is null)
             {
-                (IReadOnlyList<int> widths, Learning.AdamOptions options) = LearnedInversionExperiment.Network(MlpPairs, bench.VocabularySize, seed)!.Value;
-                var attack = new MlpInversion(bench.Product, pairs.Take(MlpPairs), widths, options);
+                (IReadOnlyList<int> widths, AdamOptions options) = LearnedInversionExperiment.Network(MlpPairs, bench.VocabularySize, seed);
+                var attack = new MlpInversion(bench.Trainer, pairs.Take(MlpPairs), widths, options);
                 mlp = RecoveryScore.Of(attack, tested, counts);
                 ceiling = disjoint is null ? RecoveryScore.Ceiling(tested, BoundarySide.Input, attack.Covers) : default;
             }

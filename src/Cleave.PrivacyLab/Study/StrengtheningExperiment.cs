@@ -33,25 +33,25 @@ public sealed class StrengtheningExperiment : IExperiment
             Cells.Number(result.Utility.Perplexity, 2), $"{2 * ActivationCodec.RowBytes(wire, bench.Source.Config.HiddenSize)}", Cells.Share(local),
         ]);
 
-        var byDepth = new List<Result>();
-        foreach (int depth in settings.Depths)
+        (Cut Cut, WireType Wire)[] splits = [.. settings.Depths.Select(depth => (new Cut(depth, tail), WireType.F32)), (new Cut(2, tail), WireType.Q8)];
+        Result[] results = await SideBySide.RunAsync(
+            bench, settings, splits, (own, split) => AttackAsync(own, settings, split.Cut, split.Wire, documents, cancellationToken), cancellationToken);
+        Result[] byDepth = results[..^1];
+        foreach ((int depth, Result result) in settings.Depths.Zip(byDepth))
         {
-            settings.Say($"{Name}: head {depth}");
-            byDepth.Add(await AttackAsync(bench, settings, new Cut(depth, tail), WireType.F32, documents, cancellationToken));
-            Add($"head {depth}, tail {tail}, f32", WireType.F32, byDepth[^1], (double)(depth + tail) / layers);
+            Add($"head {depth}, tail {tail}, f32", WireType.F32, result, (double)(depth + tail) / layers);
         }
 
         // A worker is told which layers to run: whoever attacks a random split knows the one he got, and uses the attack for that one.
         var draw = new Random(settings.Seeds[0]);
-        Result[] drawn = [.. documents.Select(_ => byDepth[draw.Next(byDepth.Count)])];
+        Result[] drawn = [.. documents.Select(_ => byDepth[draw.Next(byDepth.Length)])];
         T[] Drawn<T>(Func<Result, IReadOnlyList<T>> of) => [.. drawn.Select((result, i) => of(result)[i])];
         var random = new Result(
             Drawn(static r => r.WhiteBox), [.. settings.Seeds.Select((_, seed) => Drawn(r => r.Anchors[seed]))], [.. settings.Seeds.Select((_, seed) => Drawn(r => r.Ridge[seed]))],
             new KeptQuality(Drawn(static r => r.Utility.Agreed), Drawn(static r => r.Utility.Losses)));
         Add($"random split point for each session ({string.Join(", ", settings.Depths)})", WireType.F32, random, (settings.Depths.Average() + tail) / layers);
 
-        settings.Say($"{Name}: q8 wire");
-        Add("head 2, q8 wire", WireType.Q8, await AttackAsync(bench, settings, new Cut(2, tail), WireType.Q8, documents, cancellationToken), (2.0 + tail) / layers);
+        Add("head 2, q8 wire", WireType.Q8, results[^1], (2.0 + tail) / layers);
         return new StudyTable(
             Name, "More local layers, fewer bits, a random split point",
             ["measure", "all weights known", "anchors, 2 of each token", "ridge, 1|V| pairs", "token agreement", "perplexity", "bytes a row, both ways", "layers computed here"], rows,
@@ -64,6 +64,7 @@ public sealed class StrengtheningExperiment : IExperiment
     private static async Task<Result> AttackAsync(
         LabBench bench, StudySettings settings, Cut cut, WireType wire, IReadOnlyList<CorpusDocument> documents, CancellationToken cancellationToken)
     {
+        settings.Say($"strengthening: head {cut.Head}, {wire} wire");
         int vocabulary = bench.VocabularySize;
         int window = settings.PromptTokens;
         using TrustedModel victim = bench.OpenVictim(cut);

@@ -27,13 +27,22 @@ public sealed record StudySettings
     /// <summary>Activations on the wire.</summary>
     public WireType Wire { get; init; } = WireType.F32;
 
+    /// <summary>Documents a beam search is run over: each takes a pass of the model for every token.</summary>
+    public int BeamDocuments => Math.Min(Documents, 64);
+
     /// <summary>Most pairs a learned attack may use; the study's budgets above it are left out.</summary>
     public int MaxPairs { get; init; } = 200_000;
 
     /// <summary>True to train networks too; false leaves the learned table to ridge and anchors, which have closed forms.</summary>
     public bool Networks { get; init; } = true;
 
-    /// <summary>Told what is being done.</summary>
+    /// <summary>True where networks train on a GPU: the paper's widths at every depth and budget, with every seed up to 16 pairs a token.</summary>
+    public bool TrainsFast { get; init; }
+
+    /// <summary>Runs of a table made at a time, each on devices of its own.</summary>
+    public int SideBySide { get; init; } = 1;
+
+    /// <summary>Told what is being done; by several runs at once when they go side by side.</summary>
     public Action<string> Say { get; init; } = static _ => { };
 
     /// <summary>Prompts only.</summary>
