@@ -21,7 +21,7 @@ namespace Cleave.Cli.Privacy;
 internal sealed class DefenceCostExperiment : IExperiment
 {
     private const int Lanes = 6;
-    private const int OutputTokens = 32;
+    private const int OutputTokens = 48;
     private const int PromptTokens = 48;
     private const int LoraRank = 16;
     private const double RttMs = 80;
@@ -57,11 +57,12 @@ internal sealed class DefenceCostExperiment : IExperiment
     /// <inheritdoc />
     public async Task<StudyTable> RunAsync(LabBench bench, StudySettings settings, CancellationToken cancellationToken)
     {
-        CorpusDocument[] documents = [.. CorpusSet.Balanced(bench.Evaluation, Math.Clamp(settings.Documents / 16, 4, 8))];
+        CorpusDocument[] documents = [.. CorpusSet.Balanced(bench.Evaluation, Math.Clamp(settings.Documents / 16, 4, 16))];
         var waiting = new Queue<int>(Enumerable.Range(0, Measures.Length));
         var rows = new IReadOnlyList<string>[Measures.Length];
         using DraftModel? draft = BundledModels.Find(BundledModels.DraftFile) is { } path ? DraftDevices.Load(path, bench.Tokenizer, "cpu", static _ => { }) : null;
-        await Task.WhenAll(Enumerable.Range(0, Lanes).Select(_ => Task.Run(
+        int lanes = settings.SideBySide > 1 ? settings.SideBySide : Lanes;
+        await Task.WhenAll(Enumerable.Range(0, lanes).Select(_ => Task.Run(
             async () =>
             {
                 while (Next(waiting) is { } at)
@@ -76,7 +77,7 @@ internal sealed class DefenceCostExperiment : IExperiment
             ["measure", .. Decoders.Select(static d => $"tok/s, {d}"), .. Decoders.Select(static d => $"KB up a token, {d}"), .. Decoders.Select(static d => $"KB down a token, {d}")], rows,
             [
                 FormattableString.Invariant($"RTT {RttMs} ms (emulated, 100 Mbit/s each way), {documents.Length} documents, {OutputTokens} tokens after prompts of at most {PromptTokens}; seed {settings.Seeds[0]}. tok/s: tokens by time from prompt to last token, prompt included; KB: TLS records of the whole session by its tokens. Intervals: documents drawn again.")
-                + $" {Lanes} sessions side by side, since a session mostly waits. auto drafts with the bundled draft model.",
+                + $" {lanes} sessions side by side, since a session mostly waits. auto drafts with the bundled draft model.",
             ]);
     }
 

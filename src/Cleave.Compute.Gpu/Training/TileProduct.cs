@@ -14,32 +14,6 @@ internal struct TileShape
     public int BStrideN;
 }
 
-/// <summary>Eight sums of one row of a thread's square: kept in registers.</summary>
-internal struct Strip
-{
-    public float V0;
-    public float V1;
-    public float V2;
-    public float V3;
-    public float V4;
-    public float V5;
-    public float V6;
-    public float V7;
-
-    /// <summary>This + a · b.</summary>
-    public readonly Strip Plus(float a, Strip b) => new()
-    {
-        V0 = V0 + (a * b.V0),
-        V1 = V1 + (a * b.V1),
-        V2 = V2 + (a * b.V2),
-        V3 = V3 + (a * b.V3),
-        V4 = V4 + (a * b.V4),
-        V5 = V5 + (a * b.V5),
-        V6 = V6 + (a * b.V6),
-        V7 = V7 + (a * b.V7),
-    };
-}
-
 /// <summary>
 /// Products of training, in float32: a group makes a tile of [128, 64] from slices of K that it stages in shared memory, a thread a square of
 /// 8 x 8. Sums go over K in ascending order, whatever the sizes, so that equal operands give equal bits.
@@ -79,12 +53,23 @@ internal static class TileProduct
         Strip c5 = default;
         Strip c6 = default;
         Strip c7 = default;
+        var bringsA = new Share(thread, shape.AStrideM, shape.AStrideK, TileM);
+        var bringsB = new Share(thread, shape.BStrideN, shape.BStrideK, TileN);
+        Strip a0 = Bring(a, bringsA, top, shape.M, 0, shape.K, 0);
+        Strip a1 = Bring(a, bringsA, top, shape.M, 0, shape.K, 8);
+        Strip b0 = Bring(b, bringsB, left, shape.N, 0, shape.K, 0);
         for (int start = 0; start < shape.K; start += TileK)
         {
             Group.Barrier();
-            Stage(a, slicesA, thread, top, shape.M, start, shape.K, shape.AStrideM, shape.AStrideK, TileM, PitchM);
-            Stage(b, slicesB, thread, left, shape.N, start, shape.K, shape.BStrideN, shape.BStrideK, TileN, PitchN);
+            Lay(slicesA, PitchM, bringsA, a0, 0);
+            Lay(slicesA, PitchM, bringsA, a1, 8);
+            Lay(slicesB, PitchN, bringsB, b0, 0);
             Group.Barrier();
+
+            // The next slice is on its way while this one is multiplied.
+            a0 = Bring(a, bringsA, top, shape.M, start + TileK, shape.K, 0);
+            a1 = Bring(a, bringsA, top, shape.M, start + TileK, shape.K, 8);
+            b0 = Bring(b, bringsB, left, shape.N, start + TileK, shape.K, 0);
             for (int k = 0; k < TileK; k++)
             {
                 long atA = (k * PitchM) + y;
@@ -119,17 +104,42 @@ internal static class TileProduct
         Write(c, c7, top + y + (7 * Down), left + x, shape);
     }
 
-    // slices[k, line] of a matrix whose lines are a tile's rows (of a) or columns (of b). Neighbouring threads read along the stride of 1.
-    private static void Stage(
-        ArrayView<float> from, ArrayView<float> slices, int thread, int first, int lines, int start, int depth, int strideLine, int strideK, int tile, int pitch)
+    // Eight of the numbers a thread brings of a slice, those beyond K as zero. Beyond M or N any number will do: those sums are not written.
+    private static Strip Bring(ArrayView<float> from, Share share, int first, int lines, int start, int depth, int i) => new()
     {
-        for (int e = thread; e < tile * TileK; e += GroupSize)
-        {
-            int k = strideK == 1 ? e % TileK : e / tile;
-            int line = strideK == 1 ? e / TileK : e % tile;
-            bool inside = first + line < lines && start + k < depth;
-            slices[(k * pitch) + line] = inside ? from[((long)(first + line) * strideLine) + ((long)(start + k) * strideK)] : 0;
-        }
+        V0 = One(from, share, first, lines, start, depth, i),
+        V1 = One(from, share, first, lines, start, depth, i + 1),
+        V2 = One(from, share, first, lines, start, depth, i + 2),
+        V3 = One(from, share, first, lines, start, depth, i + 3),
+        V4 = One(from, share, first, lines, start, depth, i + 4),
+        V5 = One(from, share, first, lines, start, depth, i + 5),
+        V6 = One(from, share, first, lines, start, depth, i + 6),
+        V7 = One(from, share, first, lines, start, depth, i + 7),
+    };
+
+    private static float One(ArrayView<float> from, Share share, int first, int lines, int start, int depth, int i)
+    {
+        int line = IntrinsicMath.Min(first + share.Line + (i * share.NextLine), lines - 1);
+        int k = start + share.K + (i * share.NextK);
+        float value = from[(line * share.StrideLine) + (IntrinsicMath.Min(k, depth - 1) * share.StrideK)];
+
+        // All ones below the depth, without a branch: a branch would keep one load waiting for another.
+        uint mask = (uint)((k - depth) >> 31);
+        return Interop.IntAsFloat(Interop.FloatAsInt(value) & mask);
+    }
+
+    private static void Lay(ArrayView<float> slices, int pitch, Share share, Strip values, int i)
+    {
+        long at = ((share.K + (i * share.NextK)) * pitch) + share.Line + (i * share.NextLine);
+        long next = (share.NextK * pitch) + share.NextLine;
+        slices[at] = values.V0;
+        slices[at + next] = values.V1;
+        slices[at + (2 * next)] = values.V2;
+        slices[at + (3 * next)] = values.V3;
+        slices[at + (4 * next)] = values.V4;
+        slices[at + (5 * next)] = values.V5;
+        slices[at + (6 * next)] = values.V6;
+        slices[at + (7 * next)] = values.V7;
     }
 
     private static void Write(ArrayView<float> c, Strip values, int row, int column, TileShape shape)
@@ -155,6 +165,28 @@ internal static class TileProduct
         if (column < columns)
         {
             c[row + column] = value;
+        }
+    }
+
+    // Which numbers of a slice a thread brings: neighbouring threads read along the stride of 1.
+    private readonly struct Share
+    {
+        public readonly int StrideLine;
+        public readonly int StrideK;
+        public readonly int Line;
+        public readonly int K;
+        public readonly int NextLine;
+        public readonly int NextK;
+
+        public Share(int thread, int strideLine, int strideK, int tile)
+        {
+            bool alongK = strideK == 1;
+            StrideLine = strideLine;
+            StrideK = strideK;
+            Line = alongK ? thread / TileK : thread % tile;
+            K = alongK ? thread % TileK : thread / tile;
+            NextLine = alongK ? GroupSize / TileK : 0;
+            NextK = alongK ? 0 : GroupSize / tile;
         }
     }
 }
