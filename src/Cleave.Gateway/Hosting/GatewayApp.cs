@@ -42,7 +42,7 @@ public static class GatewayApp
         builder.Services.AddSingleton<GatewayMeter>();
         builder.Services.AddSingleton<WorkerWatch>().AddHostedService(static services => services.GetRequiredService<WorkerWatch>());
         builder.Services.AddSingleton<HostCheck>().AddSingleton<OriginCheck>().AddSingleton(new ApiKeyCheck(ReadKey(options)));
-        builder.Services.AddSingleton<Guard>().AddSingleton<ErrorShape>();
+        builder.Services.AddSingleton<Guard>().AddSingleton<ErrorShape>().AddSingleton<BodyLimit>();
         builder.Services.AddRoutingCore();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(options.ShutdownSeconds));
         AddTelemetry(builder);
@@ -51,6 +51,7 @@ public static class GatewayApp
 
         // 3. Routes, behind the guard.
         WebApplication app = builder.Build();
+        app.UseMiddleware<BodyLimit>();
         app.UseMiddleware<ErrorShape>();
         app.UseMiddleware<Guard>();
         app.UseRouting();
