@@ -23,16 +23,10 @@ public sealed class SplitSession : IAsyncDisposable
     private readonly EmbeddingNoise? _noise;
     private readonly KvCache _head;
     private readonly TailRows _tail;
-    private readonly List<int> _committedTokens = [];
-    private readonly List<ulong> _committedIds = [];
-    private readonly List<ulong> _keepForMiddle = [];
-    private readonly Dictionary<ulong, (ulong ParentId, int Token)> _live = [];
+    private readonly RowLedger _ledger = new();
     private readonly Queue<Flight> _flights = new();
-    private TreeRow[] _rows = new TreeRow[64];
     private float[] _hidden = [];
-    private ulong[] _keep = new ulong[64];
     private ulong[] _prefillIds = [];
-    private ulong _nextId = 1;
     private int _rowsInFlight;
     private IProgress<int>? _progress;
     private int _answered;
@@ -61,13 +55,13 @@ public sealed class SplitSession : IAsyncDisposable
     public int MaxTokens { get; }
 
     /// <summary>Tokens whose rows are committed (or, for a prompt still in flight, will be).</summary>
-    public IReadOnlyList<int> CommittedTokens => _committedTokens;
+    public IReadOnlyList<int> CommittedTokens => _ledger.CommittedTokens;
 
     /// <summary>Id of the last committed row, the parent of the next; 0 when none.</summary>
-    public ulong LastCommittedId => _committedIds.Count == 0 ? 0 : _committedIds[^1];
+    public ulong LastCommittedId => _ledger.LastCommittedId;
 
     /// <summary>Id the first row of the next step will get; the others follow it.</summary>
-    public ulong NextRowId => _nextId;
+    public ulong NextRowId => _ledger.NextId;
 
     /// <summary>Steps submitted and not received, prompt chunks included.</summary>
     public int StepsInFlight => _flights.Count;
@@ -122,22 +116,8 @@ public sealed class SplitSession : IAsyncDisposable
 
             int count = Math.Min(chunkRows, tokens.Length - sent);
             ReadOnlyMemory<int> chunk = tokens.Slice(sent, count);
-            ulong parent = LastCommittedId;
-            for (int i = 0; i < count; i++)
-            {
-                SetRow(i, parent);
-                parent = _nextId + (ulong)i;
-            }
-
-            await SendAsync(chunk, count, isPrefill: true, cancellationToken);
-            for (int i = 0; i < count; i++)
-            {
-                _committedIds.Add(_nextId - (ulong)(count - i));
-                _committedTokens.Add(chunk.Span[i]);
-                _keepForMiddle.Add(_committedIds[^1]);
-            }
-
-            Require(_head.Keep(LastIds(count)));
+            await SendAsync(chunk, _ledger.Chain(count), isPrefill: true, cancellationToken);
+            Require(_head.Keep(_ledger.CommitChain(chunk.Span)));
             sent += count;
         }
     }
@@ -148,15 +128,9 @@ public sealed class SplitSession : IAsyncDisposable
     /// </summary>
     public async ValueTask SubmitAsync(ReadOnlyMemory<int> tokens, ReadOnlyMemory<ulong> parentIds, CancellationToken cancellationToken)
     {
-        for (int i = 0; i < tokens.Length; i++)
-        {
-            SetRow(i, parentIds.Span[i]);
-            _live[_nextId + (ulong)i] = (parentIds.Span[i], tokens.Span[i]);
-        }
-
         RowsSent += tokens.Length;
         FramesSent++;
-        await SendAsync(tokens, tokens.Length, isPrefill: false, cancellationToken);
+        await SendAsync(tokens, _ledger.Tree(tokens.Span, parentIds.Span), isPrefill: false, cancellationToken);
     }
 
     /// <summary>Receives until a decoding step has been answered, committing prompt chunks on the way.</summary>
@@ -195,7 +169,7 @@ public sealed class SplitSession : IAsyncDisposable
 
     /// <summary>Runs the tail over rows that have arrived (and their ancestors) in one pass.</summary>
     public ValueTask EvaluateAsync(ReadOnlyMemory<ulong> rowIds, CancellationToken cancellationToken) =>
-        RunTailAsync(rowIds, wantLogits: true, _model.Device.PrefersTopRows ? Reduction?.Ask(_live.Values.Select(static live => live.Token)) : null, cancellationToken);
+        RunTailAsync(rowIds, wantLogits: true, _model.Device.PrefersTopRows ? Reduction?.Ask(_ledger.LiveTokens) : null, cancellationToken);
 
     /// <summary>The row in short, or null when it was evaluated whole.</summary>
     public LogitSummary? Summary(ulong rowId) => _tail.Summary(rowId);
@@ -222,33 +196,24 @@ public sealed class SplitSession : IAsyncDisposable
 
         _tail.Commit(rowIds);
         Require(_head.Keep(rowIds));
-        foreach (ulong id in rowIds)
-        {
-            _committedIds.Add(id);
-            _committedTokens.Add(_live[id].Token);
-            _keepForMiddle.Add(id);
-        }
-
-        ForgetDead();
+        _ledger.Commit(rowIds);
+        _ledger.ForgetDead(_head.IsLive);
     }
 
     /// <summary>Forgets committed tokens from <paramref name="length"/> on, and every live row, everywhere.</summary>
     public async ValueTask TruncateAsync(int length, CancellationToken cancellationToken)
     {
-        if (length == _committedTokens.Count && _head.LiveCount == 0 && _flights.Count == 0)
+        if (length == CommittedTokens.Count && _head.LiveCount == 0 && _flights.Count == 0)
         {
             return;
         }
 
         await DrainAsync(cancellationToken);
         IsIntact = false;
-        await _middle.TruncateAsync(_keepForMiddle.ToArray(), length, cancellationToken);
-        _keepForMiddle.Clear();
-        _committedTokens.RemoveRange(length, _committedTokens.Count - length);
-        _committedIds.RemoveRange(length, _committedIds.Count - length);
+        await _middle.TruncateAsync(_ledger.TakeUntold(), length, cancellationToken);
+        _ledger.Truncate(length);
         Require(_head.Truncate(length));
         _tail.Truncate(length, LastCommittedId);
-        _live.Clear();
         IsIntact = true;
     }
 
@@ -260,43 +225,27 @@ public sealed class SplitSession : IAsyncDisposable
         _tail.Dispose();
     }
 
-    private void SetRow(int index, ulong parentId)
+    /// <summary>Steps 1 and 2: the head over the rows, then the frame.</summary>
+    private async ValueTask SendAsync(ReadOnlyMemory<int> tokens, ReadOnlyMemory<TreeRow> rows, bool isPrefill, CancellationToken cancellationToken)
     {
-        if (_rows.Length <= index)
-        {
-            Array.Resize(ref _rows, 2 * _rows.Length);
-        }
-
-        _rows[index] = new TreeRow(_nextId + (ulong)index, parentId);
-    }
-
-    /// <summary>Steps 1 and 2: the head over _rows[..count], then the frame.</summary>
-    private async ValueTask SendAsync(ReadOnlyMemory<int> tokens, int count, bool isPrefill, CancellationToken cancellationToken)
-    {
+        int count = rows.Length;
         int floats = count * _model.Config.HiddenSize;
         if (_hidden.Length < floats)
         {
             _hidden = new float[floats];
         }
 
-        var job = new HeadJob { Clock = Clock, Cache = _head, Rows = _rows.AsMemory(0, count), Tokens = tokens, Hidden = _hidden.AsMemory(0, floats), Noise = _noise };
+        var job = new HeadJob { Clock = Clock, Cache = _head, Rows = rows, Tokens = tokens, Hidden = _hidden.AsMemory(0, floats), Noise = _noise };
         await _model.HeadPasses.RunAsync(job, cancellationToken);
         double headMs = job.ElapsedMs;
         Timings.HeadMs += headMs;
 
         IsIntact = false;
-        if (_keep.Length < _keepForMiddle.Count)
-        {
-            _keep = new ulong[2 * _keepForMiddle.Count];
-        }
-
-        _keepForMiddle.CopyTo(_keep);
-        ReadOnlyMemory<ulong> keep = _keep.AsMemory(0, _keepForMiddle.Count);
-        _keepForMiddle.Clear();
-        _nextId += (ulong)count;
-        _flights.Enqueue(new Flight(_nextId - (ulong)count, count, _rowsInFlight, isPrefill, headMs));
+        ReadOnlyMemory<ulong> keep = _ledger.TakeUntold();
+        _ledger.Sent(count);
+        _flights.Enqueue(new Flight(count, _rowsInFlight, isPrefill, headMs));
         _rowsInFlight += count;
-        await _middle.SubmitAsync(keep, _rows.AsMemory(0, count), _hidden.AsMemory(0, floats), cancellationToken);
+        await _middle.SubmitAsync(keep, rows, _hidden.AsMemory(0, floats), cancellationToken);
         IsIntact = true;
     }
 
@@ -336,11 +285,7 @@ public sealed class SplitSession : IAsyncDisposable
                 // A prompt row's parent is the row before it.
                 parent = i > 0 ? reply.RowIds.Span[i - 1] : _tail.LastCommittedId;
             }
-            else if (_live.TryGetValue(id, out (ulong ParentId, int Token) live))
-            {
-                parent = live.ParentId;
-            }
-            else
+            else if (!_ledger.TryGetParent(id, out parent))
             {
                 continue; // died while it was on its way
             }
@@ -391,20 +336,6 @@ public sealed class SplitSession : IAsyncDisposable
         Timings.TailMs += job.ElapsedMs;
     }
 
-    private ReadOnlySpan<ulong> LastIds(int count) =>
-        System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_committedIds)[^count..];
-
-    private void ForgetDead()
-    {
-        foreach (ulong id in _live.Keys.Order().ToArray())
-        {
-            if (!_head.IsLive(id))
-            {
-                _live.Remove(id);
-            }
-        }
-    }
-
     private void Require(CacheOutcome outcome)
     {
         if (!outcome.Succeeded)
@@ -414,5 +345,5 @@ public sealed class SplitSession : IAsyncDisposable
     }
 
     /// <summary>A step on its way.</summary>
-    private readonly record struct Flight(ulong FirstId, int Count, int RowsAhead, bool IsPrefill, double HeadMs);
+    private readonly record struct Flight(int Count, int RowsAhead, bool IsPrefill, double HeadMs);
 }
