@@ -32,16 +32,16 @@ public static class FastOpen
     /// Makes the connect of a socket wait for its first bytes where a cookie is known, and ask for one where none is. False where the system cannot.
     /// A socket so connected has no address of its peer until an answer came, and reports at its first read what a connect would have.
     /// </summary>
-    internal static bool TryDefer(Socket socket) => TrySet(socket, TcpFastOpenConnect, 1);
+    public static bool TryDefer(Socket socket) => TrySet(socket, TcpFastOpenConnect, 1);
 
     /// <summary>True of a socket whose connect waits for its first bytes, or for the answer to them.</summary>
-    internal static bool IsDeferred(Socket socket) => Info(socket, StateOffset) == StateSynSent;
+    public static bool IsDeferred(Socket socket) => Info(socket, StateOffset) == StateSynSent;
 
     /// <summary>True when this connection's first bytes travelled with its SYN. Either side knows.</summary>
-    internal static bool CameWithSyn(Socket socket) => (Info(socket, OptionsOffset) & OptionSynData) != 0;
+    public static bool CameWithSyn(Socket socket) => (Info(socket, OptionsOffset) & OptionSynData) != 0;
 
     /// <summary>True when a SYN with data had no answer and one without had: something on the path drops them, at the price of a second.</summary>
-    internal static bool WasDropped(Socket socket) => ((Info(socket, FailureOffset) >> 1) & 3) == SynRetransmitted;
+    public static bool WasDropped(Socket socket) => ((Info(socket, FailureOffset) >> 1) & 3) == SynRetransmitted;
 
     private static bool TrySet(Socket socket, int option, int value)
     {

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Cleave.Protocol.Sockets;
 
 namespace Cleave.Inference.Tests.Survival;
 
@@ -16,6 +17,7 @@ internal sealed class ByteCutter : IAsyncDisposable
 
     public ByteCutter(int targetPort)
     {
+        FastOpen.Accept(_listener.Server, 16);
         _listener.Start();
         _accepting = AcceptAsync(targetPort);
     }
