@@ -3,6 +3,7 @@ using Cleave.Engine;
 using Cleave.Protocol;
 using Cleave.Protocol.Codec;
 using Cleave.Protocol.Frames;
+using Cleave.Protocol.Grpc;
 using Cleave.Protocol.Links;
 
 namespace Cleave.Inference.Sessions;
@@ -19,9 +20,6 @@ public sealed partial class RemoteMiddle
 
     // Recoveries that lead to no answer may take this many times the time one may take.
     private const int StuckTimeouts = 4;
-
-    // What goes out behind a ticket before it is answered: as much as a new HTTP/2 connection takes before its first window is there.
-    private const int AheadBytes = 60_000;
 
     private static bool IsRecoverable(WireException problem) => problem.Error.Code is
         WireErrorCode.LinkLost or WireErrorCode.Unreachable or WireErrorCode.TimedOut or WireErrorCode.ShuttingDown
@@ -282,7 +280,7 @@ public sealed partial class RemoteMiddle
     private ClientFrame[] FramesAhead()
     {
         int bytes = 0;
-        return [.. _pending.Select(FrameOf).TakeWhile(frame => (bytes += FrameCodec.Size(frame)) <= AheadBytes)];
+        return [.. _pending.Select(FrameOf).TakeWhile(frame => (bytes += FrameCodec.Size(frame)) <= WorkerMethods.AheadBytes)];
     }
 
     private async Task SendAheadAsync(ILinkStream stream, ClientFrame[] frames)

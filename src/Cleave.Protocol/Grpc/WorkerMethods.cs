@@ -28,6 +28,12 @@ public static class WorkerMethods
     /// <summary>HTTP/2 flow-control window of a connection in bytes.</summary>
     public const int ConnectionWindowBytes = 16 << 20;
 
+    /// <summary>
+    /// Bytes of unanswered frames that may go out behind a resume's open frame before it is answered: what a new HTTP/2 connection takes before
+    /// its first window is there.
+    /// </summary>
+    public const int AheadBytes = 60_000;
+
     private static readonly Marshaller<byte[]> s_bytes = new(
         static (bytes, context) => context.Complete(bytes),
         static context => context.PayloadAsNewBuffer());

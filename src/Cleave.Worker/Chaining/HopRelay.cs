@@ -244,12 +244,13 @@ internal sealed class HopRelay(NextHop hop, LayerRange layers, ILink link, int r
         }
     }
 
-    /// <summary>Takes the session there over and queues what it has not had. Returns how many frames that is.</summary>
+    /// <summary>Takes the session there over, sends what it may not have had along, and queues what it has not. Returns how many frames were sent again.</summary>
     private async Task<int> AttachAsync(ILinkStream stream)
     {
         ulong received = _received;
         await stream.SendAsync(
             new OpenFrame(_session.Version, layers.Start, layers.End, _session.WireType, _maxTokens, new ResumeTicket(hop.SessionId, hop.Secret, received)), CancellationToken.None).ConfigureAwait(false);
+        ulong ahead = await SendAheadAsync(stream, received).ConfigureAwait(false);
         OpenedFrame opened = await stream.ReceiveAsync(CancellationToken.None).ConfigureAwait(false) switch
         {
             OpenedFrame answer => answer,
@@ -267,11 +268,12 @@ internal sealed class HopRelay(NextHop hop, LayerRange layers, ILink link, int r
             int again = 0;
             foreach (RelayedFrame frame in _unanswered)
             {
-                if (frame.Seq > opened.ResumedSeq)
+                if (frame.Seq > Math.Max(opened.ResumedSeq, ahead))
                 {
                     _outbox.Writer.TryWrite(frame.With(received));
-                    again++;
                 }
+
+                again += frame.Seq > opened.ResumedSeq ? 1 : 0;
             }
 
             if (_ping is { } ping)
@@ -283,6 +285,30 @@ internal sealed class HopRelay(NextHop hop, LayerRange layers, ILink link, int r
             _brokenAt = _unanswered.Count == 0 ? null : _brokenAt;
             return again;
         }
+    }
+
+    /// <summary>Unanswered frames right behind the ticket, as far as they are small: the lost ones are answered a round trip sooner. Returns the last one's seq.</summary>
+    private async Task<ulong> SendAheadAsync(ILinkStream stream, ulong received)
+    {
+        RelayedFrame[] frames;
+        lock (_lock)
+        {
+            frames = RelayedFrame.Ahead(_unanswered);
+        }
+
+        try
+        {
+            foreach (RelayedFrame frame in frames)
+            {
+                await stream.SendAsync(frame.With(received), CancellationToken.None).ConfigureAwait(false);
+            }
+        }
+        catch (WireException)
+        {
+            // The stream is over: what comes instead of the ticket's answer says why.
+        }
+
+        return frames is [.., var last] ? last.Seq : received;
     }
 
     private static async Task SendAsync(ILinkStream stream, ChannelReader<ClientFrame> frames)

@@ -1,4 +1,6 @@
+using Cleave.Protocol.Codec;
 using Cleave.Protocol.Frames;
+using Cleave.Protocol.Grpc;
 using Cleave.Worker.Sessions;
 
 namespace Cleave.Worker.Chaining;
@@ -15,6 +17,13 @@ internal sealed record RelayedFrame(
     PendingFrame Origin, ClientFrame Frame, int Returned, byte[] Dropped, uint QueueMicros, uint ComputeMicros, long At)
 {
     public ulong Seq => Origin.Seq;
+
+    /// <summary>Those of the unanswered frames that may go out behind a ticket before it is answered, from the first.</summary>
+    public static RelayedFrame[] Ahead(IEnumerable<RelayedFrame> unanswered)
+    {
+        int bytes = 0;
+        return [.. unanswered.TakeWhile(frame => (bytes += FrameCodec.Size(frame.Frame)) <= WorkerMethods.AheadBytes)];
+    }
 
     /// <summary>The frame, acknowledging what has been received by now.</summary>
     public ClientFrame With(ulong ack) => Frame switch
