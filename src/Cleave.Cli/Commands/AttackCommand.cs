@@ -49,7 +49,7 @@ internal sealed class AttackCommand : TaughtCommand
     private readonly Option<int> _sideBySide = new("--side-by-side")
     {
         HelpName = "N",
-        Description = "Runs of a table made at a time, which share the processors (tables of noise, private ends, malicious workers and strengthening; default: 1)",
+        Description = "Runs of a table made at a time, which share the processors (tables of noise, private ends, malicious workers, strengthening and costs)",
         DefaultValueFactory = static _ => 1,
         CustomParser = Parsed.With(ReadCount),
     };
