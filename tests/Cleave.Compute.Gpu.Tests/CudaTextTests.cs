@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using Cleave.Compute.Gpu.Cuda;
+using Cleave.Compute.Gpu.Training;
 using ILGPU;
 using ILGPU.Backends.EntryPoints;
 using ILGPU.Backends.PTX;
@@ -13,12 +14,15 @@ namespace Cleave.Compute.Gpu.Tests;
 /// <summary>What can be said of the CUDA kernels without a GPU: they compile to PTX, and their text is well formed.</summary>
 public sealed partial class CudaTextTests
 {
-    [Fact]
-    public void Row_kernels_compile_for_cuda_and_take_structures_as_they_lie_in_memory()
+    [Theory]
+    [InlineData(typeof(CudaRowKernels))]
+    [InlineData(typeof(TrainingRows))]
+    [InlineData(typeof(TileProduct))]
+    public void Row_kernels_compile_for_cuda_and_take_structures_as_they_lie_in_memory(Type kernels)
     {
         using Context context = Context.Create(builder => builder.CPU(new CPUDevice(32, 4, 1)).Optimize(OptimizationLevel.O2));
         using var backend = new PTXBackend(context, new CudaCapabilityContext(CudaArchitecture.SM_90), CudaArchitecture.SM_90, CudaInstructionSet.ISA_80, null!);
-        foreach (MethodInfo method in typeof(CudaRowKernels).GetMethods(BindingFlags.Public | BindingFlags.Static | BindingFlags.DeclaredOnly))
+        foreach (MethodInfo method in kernels.GetMethods(BindingFlags.Public | BindingFlags.Static | BindingFlags.DeclaredOnly))
         {
             string text = ((PTXCompiledKernel)backend.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(method), default)).PTXAssembly;
             if (Environment.GetEnvironmentVariable("PTX_DUMP") is { } folder)
@@ -29,6 +33,9 @@ public sealed partial class CudaTextTests
             int[] sizes = [.. ParameterSize().Matches(text[..text.IndexOf('{', StringComparison.Ordinal)]).Select(m => m.Groups[1].Success ? int.Parse(m.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture) : 4)];
             int[] expected = [.. method.GetParameters().Select(p => p.ParameterType.Name.StartsWith("ArrayView", StringComparison.Ordinal) ? 16 : p.ParameterType.IsPrimitive ? 4 : Marshal.SizeOf(p.ParameterType))];
             Assert.Equal(expected, sizes);
+
+            // An array or a structure that did not fit registers would be kept in memory of the thread's own.
+            Assert.DoesNotContain(".local", text, StringComparison.Ordinal);
         }
     }
 

@@ -94,13 +94,14 @@ public sealed class PrivacyCommandTests
     }
 
     [Theory]
-    [InlineData("2,x", "'x'")]
-    [InlineData("2,40", "40")]
-    public async Task AttackSaysWhichDepthCannotBe(string depths, string named)
+    [InlineData("--depths", "2,x", "'x'")]
+    [InlineData("--depths", "2,40", "40")]
+    [InlineData("--side-by-side", "0", "'0'")]
+    public async Task AttackSaysWhichOptionCannotBe(string option, string value, string named)
     {
-        CliResult result = await Cli.RunAsync("attack", "paper", "--depths", depths);
+        CliResult result = await Cli.RunAsync("attack", "paper", option, value);
         Assert.NotEqual(0, result.ExitCode);
-        Assert.Contains("--depths", result.Error, StringComparison.Ordinal);
+        Assert.Contains(option, result.Error, StringComparison.Ordinal);
         Assert.Contains(named, result.Error, StringComparison.Ordinal);
     }
 
