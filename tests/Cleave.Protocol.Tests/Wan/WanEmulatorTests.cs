@@ -169,8 +169,11 @@ public sealed class WanEmulatorTests : IDisposable
         await using WanEmulator wan = Start(new WanOptions());
         using Socket socket = Connect(wan);
         _ = EchoMs(socket, 1);
+        var clock = Stopwatch.StartNew();
         Task stall = wan.StallAsync(TimeSpan.FromMilliseconds(250));
-        Assert.True(EchoMs(socket, 100_000) >= 240);
+        _ = EchoMs(socket, 100_000);
+        double ms = clock.Elapsed.TotalMilliseconds;
+        Assert.True(ms >= 250, $"the echo came {ms:F2} ms after the stall began");
         await stall;
     }
 
