@@ -67,6 +67,18 @@ internal static class ContractRun
             }
         }
 
+        foreach (ElementType type in new[] { ElementType.BF16, ElementType.F16, ElementType.Q8_0, ElementType.Q4_K })
+        {
+            Check($"normed {type} 12x4096", c => c.NormedProducts(type, 12, 4096, 272, 1, 2, 3, 9));
+            Check($"normed {type} 70x512", c => c.NormedProducts(type, 70, 512, 2304, 1, 2, 8, 65));
+        }
+
+        if (large)
+        {
+            Check("normed BF16 9x5120", c => c.NormedProducts(ElementType.BF16, 9, 5120, 48, 1, 2, 4));
+            Check("normed BF16 9x8192", c => c.NormedProducts(ElementType.BF16, 9, 8192, 48, 1, 2, 4));
+        }
+
         Check("norm 5x4096", c => Nothing(() => c.RmsNorm(5, 4096, 1)));
         Check("norm 3x1000/8", c => Nothing(() => c.RmsNorm(3, 1000, 8)));
         Check("element-wise", c => Nothing(() => c.Elementwise(7, 1000)));

@@ -9,6 +9,8 @@ namespace Cleave.GpuBench;
 /// <summary>Times of products, whole steps and prefill against what the memory could do at best.</summary>
 internal sealed class Timing(GpuDevice device, TextWriter log)
 {
+    private const int RestMs = 80;
+
     private double _copyGBs = 4270;
 
     /// <summary>Device-to-device copy of 2 GB, bytes read plus written.</summary>
@@ -76,6 +78,9 @@ internal sealed class Timing(GpuDevice device, TextWriter log)
             }
         }
 
+        // A link's round trip passes between two steps of one session: what a step takes on a device and a core that were idle.
+        (double rested, _) = Step(stack, head, norm, pool, contexts[0], 1, logits: true, 15, restMs: RestMs);
+        log.WriteLine($"{config.Name} {type} step rows 1 context {contexts[0]} after {RestMs} ms of silence: {rested * 1e3:F3} ms");
         if (prefill > 0)
         {
             (double seconds, _) = Step(stack, head, norm, pool, 0, prefill, logits: false, 5);
@@ -87,7 +92,7 @@ internal sealed class Timing(GpuDevice device, TextWriter log)
     private static double Parameters(ModelConfig c) =>
         (double)c.Layers * c.HiddenSize * ((2 * c.QueryColumns) + (2 * c.KvColumns) + (3.0 * c.FeedForwardSize));
 
-    private (double Seconds, double Submit) Step(LayerStack stack, DeviceWeight head, DeviceTensor norm, KvPool pool, int context, int rows, bool logits, int repeats)
+    private (double Seconds, double Submit) Step(LayerStack stack, DeviceWeight head, DeviceTensor norm, KvPool pool, int context, int rows, bool logits, int repeats, int restMs = 0)
     {
         ModelConfig config = stack.Config;
         using DeviceTensor hidden = Input(rows, config.HiddenSize);
@@ -113,7 +118,7 @@ internal sealed class Timing(GpuDevice device, TextWriter log)
             device.Synchronize();
         }
 
-        return (Median(repeats, Run), submit);
+        return (Median(repeats, Run, restMs), submit);
     }
 
     private DeviceTensor Input(int rows, int columns)
@@ -130,7 +135,7 @@ internal sealed class Timing(GpuDevice device, TextWriter log)
         return tensor;
     }
 
-    private double Median(int repeats, Action action)
+    private double Median(int repeats, Action action, int restMs = 0)
     {
         action();
         action();
@@ -138,6 +143,7 @@ internal sealed class Timing(GpuDevice device, TextWriter log)
         var times = new double[repeats];
         for (int i = 0; i < repeats; i++)
         {
+            Thread.Sleep(restMs);
             long start = Stopwatch.GetTimestamp();
             action();
             device.Synchronize();

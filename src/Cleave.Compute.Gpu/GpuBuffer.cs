@@ -35,12 +35,12 @@ internal sealed class GpuBuffer(MemoryBuffer1D<float, Stride1D.Dense> memory, Ac
         if (!_disposed)
         {
             _disposed = true;
+            freed(Bytes);
             foreach (Cuda.PackedRows packed in _packed.Values)
             {
                 packed.Dispose();
             }
 
-            freed(Bytes);
             memory.Dispose();
         }
     }

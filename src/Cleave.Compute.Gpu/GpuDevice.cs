@@ -30,6 +30,7 @@ public sealed partial class GpuDevice : IComputeDevice
     private readonly Scratch<int> _slots;
     private readonly Dictionary<RopeTable, (float[] Host, MemoryBuffer1D<float, Stride1D.Dense> Device)> _ropeTables = [];
     private readonly MemoryBuffer1D<float, Stride1D.Dense> _noBias;
+    private HeldNorm? _held;
     private long _allocatedBytes;
 
     internal GpuDevice(Context context, Accelerator accelerator, string name, bool tensorCores)
@@ -133,7 +134,7 @@ public sealed partial class GpuDevice : IComputeDevice
         ArgumentOutOfRangeException.ThrowIfNegative(rows);
         ArgumentOutOfRangeException.ThrowIfNegative(columns);
         MemoryBuffer1D<float, Stride1D.Dense> memory = AllocateMemory<float>((long)rows * columns, $"activations [{rows}, {columns}]");
-        return new GpuTensor(new GpuBuffer(memory, bytes => Account(-bytes)), 0, rows, columns, columns, owner: true);
+        return new GpuTensor(new GpuBuffer(memory, Freed), 0, rows, columns, columns, owner: true);
     }
 
     /// <inheritdoc />
@@ -229,7 +230,11 @@ public sealed partial class GpuDevice : IComputeDevice
     }
 
     /// <summary>Waits for everything queued.</summary>
-    public void Synchronize() => _stream.Synchronize();
+    public void Synchronize()
+    {
+        Settle();
+        _stream.Synchronize();
+    }
 
     /// <summary>Copies a whole tensor to another of its size, device to device: the ceiling that speeds are quoted against.</summary>
     public void CopyMemory(DeviceTensor source, DeviceTensor destination)
@@ -248,6 +253,7 @@ public sealed partial class GpuDevice : IComputeDevice
     private GpuTensor Tensor(DeviceTensor tensor, int rows)
     {
         _accelerator.Bind();
+        Settle();
         if (tensor is not GpuTensor own)
         {
             throw new ArgumentException($"a tensor of {tensor?.GetType().Name} was given to a GPU device", nameof(tensor));
@@ -256,6 +262,23 @@ public sealed partial class GpuDevice : IComputeDevice
         return rows >= 0 && rows <= own.RowCapacity
             ? own
             : throw new ArgumentException($"{rows} rows asked of a tensor of {own.RowCapacity}", nameof(rows));
+    }
+
+    // Queues the norm that was held back for the operation after it.
+    private void Settle()
+    {
+        if (_held is { } norm)
+        {
+            _held = null;
+            _cuda!.RmsNorm(norm.From, norm.Factors, norm.To, norm.Shape);
+        }
+    }
+
+    // A held norm may read or write what is about to be freed.
+    private void Freed(long bytes)
+    {
+        Settle();
+        Account(-bytes);
     }
 
     private static void Written(GpuTensor tensor) => tensor.Buffer.Version++;

@@ -48,8 +48,17 @@ public sealed partial class CudaTextTests
             foreach (bool gated in new[] { false, true })
             {
                 kernels.AddRange(new[] { 1, 2, 4, 8 }.Select(tiles => (Action<PtxText>)(ptx => StreamProduct.Emit(ptx, type, tiles, gated))));
+                kernels.AddRange(new[] { 1, 2 }.Select(norm => (Action<PtxText>)(ptx => StreamProduct.Emit(ptx, type, 1, gated, norm))));
                 kernels.Add(ptx => BlockProduct.Emit(ptx, type, gated));
                 kernels.Add(ptx => WarpgroupProduct.Emit(ptx, type, gated));
+            }
+        }
+
+        foreach (bool half in new[] { false, true })
+        {
+            foreach (bool aligned in new[] { false, true })
+            {
+                kernels.AddRange(new[] { 1, 2 }.Select(passes => (Action<PtxText>)(ptx => RowNorm.Emit(ptx, passes, half, aligned))));
             }
         }
 

@@ -42,6 +42,9 @@ public sealed class EmulatorContractTests(EmulatorFixture fixture) : IClassFixtu
     public void Norms(int rows, int columns, int groups) => Contract().RmsNorm(rows, columns, groups);
 
     [Fact]
+    public void Products_of_normed_rows() => Assert.InRange(Contract().NormedProducts(ElementType.BF16, 4, 96, 16, 2, 3), 0, 2e-6);
+
+    [Fact]
     public void Element_wise_operations_and_row_moves() => Contract().Elementwise(3, 37);
 
     [Theory]

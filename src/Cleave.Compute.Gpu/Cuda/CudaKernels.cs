@@ -15,8 +15,6 @@ namespace Cleave.Compute.Gpu.Cuda;
 /// </summary>
 internal sealed partial class CudaKernels(CudaAccelerator accelerator, Action<long> account) : IDisposable
 {
-    private const int RingBytes = 108 << 10;
-    private const int RingParts = 3;
     private const int DirectBlocks = 2;
     private const int PartialLimitBytes = 96 << 20;
 
@@ -105,25 +103,24 @@ internal sealed partial class CudaKernels(CudaAccelerator accelerator, Action<lo
             .Launch(_stream, RowKernel(nameof(CudaRowKernels.Gather)), ((weight.Inputs + 127) / 128, rows, 1), 128, 0, overlap: false);
     }
 
-    /// <summary>y = x·Wᵀ + bias when y is given, residual += scale · that when residual is.</summary>
-    public void MatMul(GpuTensor x, GpuWeight weight, GpuTensor? bias, GpuTensor? y, GpuTensor? residual, float scale, int rows)
-    {
-        bool half = weight.Type != ElementType.BF16;
-        PackedRows packed = Packed(x, rows, half);
-        Product(weight, packed, new ProductEnds(bias, y, residual, scale, default, default), rows);
-    }
-
-    /// <summary>y = silu(x·Gᵀ) · (x·Uᵀ), packed as well when a product reads y.</summary>
-    public void GatedMatMul(GpuTensor x, GpuWeight weight, GpuTensor y, int rows)
-    {
-        PackedRows packed = Packed(x, rows, weight.Type != ElementType.BF16);
-        (ArrayView<ushort> view, PackTarget target) = Target(y, rows);
-        Product(weight, packed, new ProductEnds(null, y, null, 0, target.Enabled != 0 ? view : default, target), rows);
-    }
+    /// <summary>True when the product that reads this norm's result next may make the norm itself.</summary>
+    public static bool CanHold(GpuTensor x, GpuTensor weight, GpuTensor y, RowShape shape) =>
+        shape.Rows <= StreamProduct.NormRows && RowNorm.Takes(shape.Columns, shape.Groups) && Aligned(x) && Aligned(weight) && Aligned(y) && !ReferenceEquals(x.Buffer, y.Buffer);
 
     public void RmsNorm(GpuTensor x, GpuTensor weight, GpuTensor y, RowShape shape)
     {
         (ArrayView<ushort> packed, PackTarget target) = Target(y, shape.Rows);
+        if (RowNorm.Takes(shape.Columns, shape.Groups))
+        {
+            int passes = RowNorm.Passes(shape.Columns);
+            bool aligned = Aligned(x) && Aligned(weight) && Aligned(y);
+            bool half = target.Half != 0;
+            nint function = Function(RowNorm.Name(passes, half, aligned), ptx => RowNorm.Emit(ptx, passes, half, aligned), 0);
+            NormArguments(new CudaArguments(), x, weight, y, shape).AddPointer(target.Enabled != 0 ? packed : default).Add(Math.Max(1, target.TileRows)).Add(target.Columns)
+                .Launch(_stream, function, (shape.Rows, 1, 1), RowNorm.Threads, RowNorm.SumBytes, overlap: true);
+            return;
+        }
+
         new CudaArguments().Add(x.View).Add(weight.View).Add(y.View).Add(packed).Add(shape).Add(target)
             .Launch(_stream, RowKernel(nameof(CudaRowKernels.RmsNorm)), (shape.Rows, shape.Groups, 1), CudaRowKernels.NormThreads, 0, overlap: true);
     }
@@ -229,62 +226,11 @@ internal sealed partial class CudaKernels(CudaAccelerator accelerator, Action<lo
         }
     }
 
-    // What a product's sums become.
-    private readonly record struct ProductEnds(GpuTensor? Bias, GpuTensor? Y, GpuTensor? Residual, float Scale, ArrayView<ushort> Packed, PackTarget Target);
+    private static CudaArguments NormArguments(CudaArguments arguments, GpuTensor x, GpuTensor weight, GpuTensor y, RowShape shape) =>
+        arguments.AddPointer(x.View).AddPointer(weight.View).AddPointer(y.View).Add(shape.XStride).Add(shape.YStride).Add(shape.Columns).Add(shape.Epsilon);
 
-    private void Product(GpuWeight weight, PackedRows packed, ProductEnds ends, int rows)
-    {
-        if (rows <= PackedRows.FewRows)
-        {
-            Stream(weight, packed, ends, rows);
-            return;
-        }
-
-        int bands = WeightPacking.Bands(weight.Outputs);
-        bool groups = GroupProducts && accelerator.Architecture is { Major: 9, Minor: 0 };
-        int slotBytes = groups ? WarpgroupProduct.SlotBytes(weight.Type) : BlockProduct.SlotBytes(weight.Type);
-        int slots = Math.Min(StreamProduct.MaxSlots, (226 << 10) / slotBytes);
-        nint function = groups
-            ? Function(WarpgroupProduct.Name(weight.Type, weight.IsGated), ptx => WarpgroupProduct.Emit(ptx, weight.Type, weight.IsGated), 227 << 10, "sm_90a")
-            : Function(BlockProduct.Name(weight.Type, weight.IsGated), ptx => BlockProduct.Emit(ptx, weight.Type, weight.IsGated), 227 << 10);
-        (int, int, int) grid = ((rows + BlockProduct.TileRows - 1) / BlockProduct.TileRows, (bands + BlockProduct.Bands - 1) / BlockProduct.Bands, 1);
-        Arguments(weight, packed, ends, rows, BlockProduct.StageSteps, slots, BlockProduct.Bands)
-            .Launch(_stream, function, grid, groups ? WarpgroupProduct.Threads : BlockProduct.Threads, StreamProduct.HeaderBytes + (slots * slotBytes), overlap: true);
-    }
-
-    private void Stream(GpuWeight weight, PackedRows packed, ProductEnds ends, int rows)
-    {
-        int tiles = rows <= 8 ? 1 : rows <= 16 ? 2 : rows <= 32 ? 4 : 8;
-        int steps = weight.Inputs / WeightPacking.Step;
-        int bands = WeightPacking.Bands(weight.Outputs);
-        int grid = Math.Min(_multiprocessors, bands);
-        int bandsPerBlock = (bands + grid - 1) / grid;
-        int passes = (bandsPerBlock + StreamProduct.MaxWarps(tiles) - 1) / StreamProduct.MaxWarps(tiles);
-        int warps = (bandsPerBlock + passes - 1) / passes;
-
-        // A stage: the largest power of two of steps that a third of the ring holds. Measured: large copies matter more than many.
-        int stepBytes = warps * WeightPacking.StepBytes(weight.Type);
-        int stage = 16;
-        while (stage > 1 && stage * (stepBytes + (64 * rows)) > RingBytes / RingParts)
-        {
-            stage /= 2;
-        }
-
-        stage = Math.Min(stage, steps);
-        int slotBytes = stage * (stepBytes + (64 * rows));
-        int slots = Math.Clamp(RingBytes / slotBytes, 2, StreamProduct.MaxSlots);
-        nint function = Function(StreamProduct.Name(weight.Type, tiles, weight.IsGated), ptx => StreamProduct.Emit(ptx, weight.Type, tiles, weight.IsGated), 227 << 10);
-        Arguments(weight, packed, ends, rows, stage, slots, warps)
-            .Launch(_stream, function, (grid, 1, 1), 32 * (warps + 1), StreamProduct.HeaderBytes + (slots * slotBytes), overlap: true);
-    }
-
-    private static CudaArguments Arguments(GpuWeight weight, PackedRows packed, ProductEnds ends, int rows, int stage, int slots, int warps) =>
-        new CudaArguments().AddPointer(weight.View).AddPointer(packed.View).AddPointer(ends.Bias?.View ?? default).AddPointer(ends.Y?.View ?? default)
-            .AddPointer(ends.Residual?.View ?? default).AddPointer(ends.Packed)
-            .Add(weight.Inputs / WeightPacking.Step).Add(weight.IsGated ? weight.Outputs / 2 : weight.Outputs).Add(rows).Add(WeightPacking.Bands(weight.Outputs))
-            .Add(ends.Y?.Stride ?? 0).Add(ends.Residual?.Stride ?? 0)
-            .Add(ends.Scale).Add(weight.Type == ElementType.BF16 ? 1f : 1 / WeightPacking.HalfScale).Add(stage).Add(slots).Add(warps)
-            .Add(Math.Max(1, ends.Target.TileRows)).Add(ends.Target.Columns);
+    // Rows that can be read and written 16 bytes at a time.
+    private static bool Aligned(GpuTensor tensor) => tensor.Offset % 4 == 0 && tensor.Stride % 4 == 0;
 
     // The packed copy of x: its producer's when that is of this version, else made now (and from then on made by the producer).
     private PackedRows Packed(GpuTensor x, int rows, bool half)

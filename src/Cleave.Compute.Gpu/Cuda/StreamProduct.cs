@@ -11,26 +11,37 @@ internal static class StreamProduct
     public const int MaxSlots = 16;
     public const int HeaderBytes = 256;
 
-    public static string Name(ElementType type, int tiles, bool gated) => $"stream_{type}_{tiles}{(gated ? "_gated" : "")}";
+    public static string Name(ElementType type, int tiles, bool gated, int norm = 0) => $"stream_{type}_{tiles}{(gated ? "_gated" : "")}{(norm > 0 ? $"_normed{norm}" : "")}";
 
-    /// <summary>Consumer warps a block may have: registers bound them.</summary>
-    public static int MaxWarps(int tiles) => tiles == 8 ? 8 : 16;
+    /// <summary>Rows up to which a product makes the norm ahead of it itself: every block of threads makes all of it.</summary>
+    public const int NormRows = 2;
+
+    /// <summary>Warps that make a norm; the producer is the one after them.</summary>
+    private const int NormWarps = RowNorm.Threads / 32;
+
+    /// <summary>
+    /// Consumer warps a block may have. Measured: with eight bands at once a stage's copies are twice as long and a 7B's step 1 to 2 % shorter;
+    /// 32 rows and weights to decode need more warps, 64 rows their registers.
+    /// </summary>
+    public static int MaxWarps(ElementType type, int tiles) => tiles == 8 || (tiles <= 2 && type is ElementType.BF16 or ElementType.F16) ? 8 : 16;
 
     /// <param name="ptx">Receives the kernel.</param>
     /// <param name="type">Weight type.</param>
     /// <param name="tiles">Tiles of 8 rows: 1, 2, 4 or 8.</param>
     /// <param name="gated">Bands hold gates and ups; their activated products are stored.</param>
-    public static void Emit(PtxText ptx, ElementType type, int tiles, bool gated)
+    /// <param name="norm">Runs of columns a thread has of the norm that this product begins with; 0 for a product of rows as they are.</param>
+    public static void Emit(PtxText ptx, ElementType type, int tiles, bool gated, int norm = 0)
     {
+        bool normed = norm > 0;
         int stepBytes = WeightPacking.StepBytes(type);
         bool early = tiles <= 2;
         ptx.Add($$"""
-            .visible .entry {{Name(type, tiles, gated)}}({{ProductEpilogue.Parameters}})
-            .maxntid {{32 * (MaxWarps(tiles) + 1)}}, 1, 1
+            .visible .entry {{Name(type, tiles, gated, norm)}}({{ProductEpilogue.Parameters}}, {{RowNorm.Parameters}})
+            .maxntid {{32 * ((normed ? NormWarps : MaxWarps(type, tiles)) + 1)}}, 1, 1
             {
             .reg .pred pw, pl0, pstay, pend, pidle, p<8>; .reg .b32 r<32>; .reg .b64 d<8>; .reg .f32 acc<{{tiles * 4}}>;
             .reg .b32 a<16>; .reg .b32 b<{{8 * tiles}}>; .reg .b32 x<{{tiles}}>;
-            .reg .b32 steps, rows, bands, stage, slots, warps, lane, warp, first, end, ring, slot, parity, slotBytes, wBytes, at, count, band, full, old, left, total, base, w16, w8, w2, w22, xk, stride, stepRows, zero;
+            .reg .b32 steps, rows, bands, stage, slots, warps, lane, warp, first, end, ring, slot, parity, slotBytes, wBytes, at, count, band, full, old, left, total, base, w16, w8, w2, w22, xk, stride, stepRows, zero, rowsAt, normRow;
             .reg .b64 wp, xp, bandBytes;
             """);
         ProductEpilogue.Declare(ptx, tiles * 4);
@@ -42,7 +53,7 @@ internal static class StreamProduct
             mul.lo.u32 r3, r1, bands; div.u32 first, r3, r2; add.u32 r3, r3, bands; div.u32 end, r3, r2;
             mov.u32 ring, dynamic;
             mul.lo.u32 wBytes, stage, {{stepBytes}}; mul.lo.u32 r4, wBytes, warps;
-            shl.b32 r5, stage, 6; mul.lo.u32 r5, r5, rows; add.u32 slotBytes, r4, r5;
+            shl.b32 r5, stage, 6; mul.lo.u32 r5, r5, rows; add.u32 slotBytes, r4, {{(normed ? 0 : "r5")}}; mad.lo.u32 rowsAt, slots, slotBytes, ring; add.u32 rowsAt, rowsAt, {{HeaderBytes}};
             setp.ne.u32 p0, r0, 0;
             @p0 bra READY;
             mov.u32 r6, 0;
@@ -54,13 +65,22 @@ internal static class StreamProduct
             setp.ge.u32 p0, first, end;
             @p0 bra DONE;
             mov.u32 slot, 0; mov.u32 parity, 0; mov.u32 at, 0; mov.u32 band, first;
-            setp.ne.u32 p0, warp, warps;
+            setp.ne.u32 p0, warp, {{(normed ? $"{NormWarps}" : "warps")}};
             @p0 bra CONSUME;
             """);
-        Produce(ptx, stepBytes);
+        Produce(ptx, stepBytes, normed);
 
         // Consumers: one warp a band.
-        ptx.Add("CONSUME: griddepcontrol.wait; add.u32 band, band, warp;");
+        ptx.Add("CONSUME: add.u32 band, band, warp;");
+        if (normed)
+        {
+            Norm(ptx, type, norm);
+        }
+        else
+        {
+            ptx.Add("griddepcontrol.wait;");
+        }
+
         TensorCoreFragments.Prepare(ptx, type);
         ptx.Add("shl.b32 stride, rows, 4; shl.b32 stepRows, rows, 6; shr.u32 r10, lane, 3; mul.lo.u32 r10, r10, stride; and.b32 r11, lane, 7; sub.u32 r12, rows, 1;");
         for (int tile = 0; tile < tiles; tile++)
@@ -86,24 +106,25 @@ internal static class StreamProduct
         }
 
         // Two steps a turn of the loop: registers 0 hold the step at hand and registers 1 the next, then the other way round.
-        ptx.Add("mov.u32 total, steps;");
-        Enter(ptx);
+        ptx.Add("mov.u32 total, steps; mov.u32 xk, rowsAt;");
+        Enter(ptx, normed);
         Load(ptx, type, tiles, 0);
         ptx.Add("LOOP:");
+        Run(ptx, type, tiles, 8);
+        Run(ptx, type, tiles, 4);
         for (int half = 0; half < 2; half++)
         {
             string stay = ptx.Label("STAY");
             string loaded = ptx.Label("LOADED");
             string kept = ptx.Label("KEPT");
+            ptx.Add($"HALF{half}:");
             ptx.Add($"sub.u32 total, total, 1; setp.eq.u32 pend, total, 0; @pend bra END{half};");
             ptx.Add($"sub.u32 left, left, 1; setp.ne.u32 pstay, left, 0; @pstay bra {stay};\nmov.u32 old, full;");
             Next(ptx);
-            Enter(ptx);
-            ptx.Add($$"""
-                bra {{loaded}};
-                {{stay}}: add.u32 w16, w16, {{stepBytes}}; add.u32 w8, w8, {{stepBytes}}; add.u32 w2, w2, {{stepBytes}}; add.u32 w22, w22, {{stepBytes}}; add.u32 xk, xk, stepRows;
-                {{loaded}}:
-                """);
+            Enter(ptx, normed);
+            ptx.Add($"bra {loaded};\n{stay}:");
+            Forward(ptx, stepBytes);
+            ptx.Add(normed ? $"{loaded}: add.u32 xk, xk, stepRows;" : $"add.u32 xk, xk, stepRows;\n{loaded}:");
             Load(ptx, type, tiles, 1 - half);
             Multiply(ptx, type, tiles, half);
             ptx.Add($$"""
@@ -154,8 +175,64 @@ internal static class StreamProduct
             """);
     }
 
-    // One warp: a lane a band. Weights of the whole ring first, then the rows, which the kernel ahead may still be making.
-    private static void Produce(PtxText ptx, int stepBytes)
+    // Steps whose successors lie in the same stage: no branches between them. Falls through when the stage holds fewer.
+    private static void Run(PtxText ptx, ElementType type, int tiles, int steps)
+    {
+        int stepBytes = WeightPacking.StepBytes(type);
+        string fewer = ptx.Label("FEWER");
+        ptx.Add($"setp.lt.u32 p4, left, {steps}; @p4 bra {fewer};");
+        for (int step = 1; step < steps; step++)
+        {
+            ptx.Add("add.u32 xk, xk, stepRows;");
+            Load(ptx, type, tiles, step % 2, step * stepBytes);
+            Multiply(ptx, type, tiles, 1 - (step % 2));
+        }
+
+        Forward(ptx, (steps - 1) * stepBytes);
+        ptx.Add($"sub.u32 left, left, {steps - 1}; sub.u32 total, total, {steps - 1}; bra HALF1;\n{fewer}:");
+    }
+
+    private static void Forward(PtxText ptx, int bytes) =>
+        ptx.Add($"add.u32 w16, w16, {bytes}; add.u32 w8, w8, {bytes}; add.u32 w2, w2, {bytes}; add.u32 w22, w22, {bytes};");
+
+    // The rows' norms, packed, to where the tensor cores read them. Every block makes them all; the first one also stores them.
+    private static void Norm(PtxText ptx, ElementType type, int norm)
+    {
+        RowNorm.Declare(ptx, norm);
+        ptx.Add($".reg .pred nOut<{norm}>; .reg .b32 nTo, nBase;");
+        RowNorm.Prepare(ptx, norm, aligned: true);
+        ptx.Add("mov.u32 nTo, %ctaid.x;");
+        for (int pass = 0; pass < norm; pass++)
+        {
+            ptx.Add($"setp.eq.and.u32 nOut{pass}, nTo, 0, nIn{pass};");
+        }
+
+        // Sums of a row and of the next lie apart: one barrier a row is enough.
+        ptx.Add("""
+            shl.b32 nBase, steps, 6; mad.lo.u32 nBase, nBase, rows, rowsAt;
+            griddepcontrol.wait;
+            mov.u32 normRow, 0;
+            NORM:
+            """);
+        ptx.Add($"and.b32 nSums, normRow, 1; mad.lo.u32 nSums, nSums, {RowNorm.SumBytes}, nBase;");
+        RowNorm.Normalise(ptx, norm, "normRow", aligned: true, $"bar.sync 1, {RowNorm.Threads};");
+        for (int pass = 0; pass < norm; pass++)
+        {
+            RowNorm.Pack(ptx, pass, type != ElementType.BF16);
+            ptx.Add($"mad.lo.u32 nTo, nRun{pass}, rows, normRow; shl.b32 nTo, nTo, 4; add.u32 nTo, nTo, rowsAt; @nIn{pass} st.shared.v4.b32 [nTo], {{nb0,nb1,nb2,nb3}};");
+        }
+
+        RowNorm.StoreRow(ptx, norm, "normRow", aligned: true, "nOut");
+        ptx.Add($"""
+            add.u32 normRow, normRow, 1; setp.lt.u32 p4, normRow, rows; @p4 bra NORM;
+            bar.sync 1, {RowNorm.Threads};
+            setp.ge.u32 p4, warp, warps; @p4 bra DONE;
+            """);
+    }
+
+    // One warp: a lane a band. Weights of the whole ring first, then the rows, which the kernel ahead may still be making; a norm's consumers
+    // make the rows themselves, and the weights go on without a wait.
+    private static void Produce(PtxText ptx, int stepBytes, bool normed)
     {
         ptx.Add($$"""
             ld.param.u64 wp, [pW]; ld.param.u64 xp, [pX]; cvta.to.global.u64 wp, wp; cvta.to.global.u64 xp, xp;
@@ -165,32 +242,41 @@ internal static class StreamProduct
             setp.ge.u32 p0, r20, slots; @p0 bra FILLED;
             setp.ge.u32 p0, band, end; @p0 bra FILLED;
             """);
-        IssueWeights(ptx, stepBytes);
+        IssueWeights(ptx, stepBytes, normed);
         Next(ptx);
         Advance(ptx);
         ptx.Add("""
             add.u32 r20, r20, 1;
             bra FILL;
             FILLED:
-            griddepcontrol.wait;
-            mov.u32 r21, 0; mov.u32 slot, 0; mov.u32 parity, 0; mov.u32 at, 0; mov.u32 band, first;
-            FILLX:
-            setp.ge.u32 p0, r21, r20; @p0 bra STEADY;
             """);
-        IssueRows(ptx);
-        Next(ptx);
-        Advance(ptx);
+        if (!normed)
+        {
+            ptx.Add("""
+                griddepcontrol.wait;
+                mov.u32 r21, 0; mov.u32 slot, 0; mov.u32 parity, 0; mov.u32 at, 0; mov.u32 band, first;
+                FILLX:
+                setp.ge.u32 p0, r21, r20; @p0 bra STEADY;
+                """);
+            IssueRows(ptx);
+            Next(ptx);
+            Advance(ptx);
+            ptx.Add("add.u32 r21, r21, 1; bra FILLX;");
+        }
+
         ptx.Add("""
-            add.u32 r21, r21, 1;
-            bra FILLX;
             STEADY:
             setp.ge.u32 p0, band, end; @p0 bra ISSUED;
             shl.b32 r7, slot, 3; add.u32 r7, r7, ring; add.u32 r7, r7, 128;
             xor.b32 r8, parity, 1;
             """);
         ptx.WaitBarrier("r7", "r8");
-        IssueWeights(ptx, stepBytes);
-        IssueRows(ptx);
+        IssueWeights(ptx, stepBytes, normed);
+        if (!normed)
+        {
+            IssueRows(ptx);
+        }
+
         Next(ptx);
         Advance(ptx);
 
@@ -206,11 +292,16 @@ internal static class StreamProduct
         setp.lt.u32 p1, lane, r9;
         """);
 
-    private static void IssueWeights(PtxText ptx, int stepBytes)
+    private static void IssueWeights(PtxText ptx, int stepBytes, bool normed)
     {
         Sizes(ptx, stepBytes);
+        ptx.Add("mul.lo.u32 r11, r10, r9;");
+        if (!normed)
+        {
+            ptx.Add("shl.b32 r12, count, 6; mul.lo.u32 r12, r12, rows; add.u32 r11, r11, r12;");
+        }
+
         ptx.Add("""
-            mul.lo.u32 r11, r10, r9; shl.b32 r12, count, 6; mul.lo.u32 r12, r12, rows; add.u32 r11, r11, r12;
             shl.b32 full, slot, 3; add.u32 full, full, ring;
             @pl0 mbarrier.arrive.expect_tx.shared::cta.b64 d0, [full], r11;
             mul.lo.u32 base, slot, slotBytes; add.u32 base, base, ring; add.u32 base, base, 256; mul.lo.u32 r13, lane, wBytes; add.u32 base, base, r13;
@@ -252,23 +343,29 @@ internal static class StreamProduct
     }
 
     // Waits for the stage in the current slot; left = its steps, addresses of its first step.
-    private static void Enter(PtxText ptx)
+    private static void Enter(PtxText ptx, bool normed)
     {
         ptx.Add("shl.b32 full, slot, 3; add.u32 full, full, ring;");
         ptx.WaitBarrier("full", "parity");
         ptx.Add("""
             min.u32 left, total, stage;
             mad.lo.u32 base, slot, slotBytes, ring; add.u32 base, base, 256;
-            mad.lo.u32 xk, wBytes, warps, base;
+            """);
+        if (!normed)
+        {
+            ptx.Add("mad.lo.u32 xk, wBytes, warps, base;");
+        }
+
+        ptx.Add("""
             mad.lo.u32 base, wBytes, warp, base;
             shl.b32 r14, lane, 4; add.u32 w16, base, r14; shl.b32 r14, lane, 3; add.u32 w8, base, r14;
             shr.u32 r14, lane, 2; shl.b32 r15, r14, 1; add.u32 w2, base, r15; shl.b32 r15, r14, 2; add.u32 w22, base, r15;
             """);
     }
 
-    private static void Load(PtxText ptx, ElementType type, int tiles, int half)
+    private static void Load(PtxText ptx, ElementType type, int tiles, int half, int offset = 0)
     {
-        TensorCoreFragments.Load(ptx, type, "w16", "w8", "w2", 0, "a", 8 * half);
+        TensorCoreFragments.Load(ptx, type, "w16", "w8", "w2", offset, "a", 8 * half);
         for (int tile = 0; tile < tiles; tile++)
         {
             ptx.Add($"add.u32 r17, xk, x{tile}; ldmatrix.sync.aligned.m8n8.x4.shared.b16 {PtxText.Vector("b", 4 * ((half * tiles) + tile), 4)}, [r17];");

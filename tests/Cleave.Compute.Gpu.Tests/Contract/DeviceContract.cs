@@ -4,7 +4,7 @@ namespace Cleave.Compute.Gpu.Contract;
 /// What every device must do, checked against double precision and, where the rule is bit equality, against itself. No test framework:
 /// the same body runs in the tests and in the program that checks a real GPU. A failed check throws.
 /// </summary>
-internal sealed class DeviceContract(IComputeDevice device, int seed)
+internal sealed partial class DeviceContract(IComputeDevice device, int seed)
 {
     private readonly Random _random = new(seed);
 
