@@ -29,6 +29,12 @@ public sealed class ServingLimits
     [Range(1 << 16, long.MaxValue)]
     public long MaxBufferedBytes { get; set; } = 1L << 30;
 
+    /// <summary>
+    /// How long the compute thread of a GPU stays awake, spinning, around the moment at which a session's next step is due; zero for never. At most once
+    /// a pass; without a session that has just been answered it always sleeps.
+    /// </summary>
+    public TimeSpan AwakeTime { get; set; } = TimeSpan.FromMilliseconds(4);
+
     /// <summary>Most sessions, over all tenants.</summary>
     [Range(1, 65_536)]
     public int MaxSessions { get; set; } = 256;

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Cleave.Compute;
 using Cleave.Engine;
 using Cleave.Protocol;
 using Cleave.Protocol.Codec;
@@ -24,6 +25,7 @@ internal sealed class ComputeLoop : IDisposable
     private readonly SessionTable _table;
     private readonly FairQueue _queue = new();
     private readonly Rendezvous _rendezvous;
+    private readonly Vigil _vigil;
     private readonly WorkerMetrics _metrics;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -43,6 +45,7 @@ internal sealed class ComputeLoop : IDisposable
     {
         _model = model;
         _rendezvous = new Rendezvous(_queue, time);
+        _vigil = new Vigil(time, model.Stack.Device is CpuDevice ? TimeSpan.Zero : limits.AwakeTime);
         _table = table;
         _metrics = metrics;
         _time = time;
@@ -98,17 +101,28 @@ internal sealed class ComputeLoop : IDisposable
             }
             else if (!TryRunPass())
             {
-                if (_queue.UntilOpen() is { } wait)
-                {
-                    _rateTimer.Change(wait, Timeout.InfiniteTimeSpan);
-                }
-
-                _wake.WaitOne();
+                Sleep();
             }
         }
 
         // What the last sessions held is freed before the caches go.
         RunPosted();
+    }
+
+    // Until something comes; awake when it is due.
+    private void Sleep()
+    {
+        if (_queue.UntilOpen() is { } wait)
+        {
+            _rateTimer.Change(wait, Timeout.InfiniteTimeSpan);
+        }
+        else if (_vigil.UntilBegins() is { } rest
+            && ((rest > TimeSpan.Zero && _wake.WaitOne((int)Math.Min(rest.TotalMilliseconds, 60_000))) || _vigil.Keep(_wake)))
+        {
+            return;
+        }
+
+        _wake.WaitOne();
     }
 
     private void RunPosted()
@@ -163,6 +177,7 @@ internal sealed class ComputeLoop : IDisposable
         if (_rows.Count > 0)
         {
             _rendezvous.PassDone(startedAt, _entries.Select(static entry => entry.Session));
+            _vigil.PassDone(_entries.Select(static entry => entry.Session));
         }
 
         _metrics.PassDone(_rows.Count, _entries.Count);
