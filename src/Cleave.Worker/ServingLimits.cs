@@ -30,8 +30,8 @@ public sealed class ServingLimits
     public long MaxBufferedBytes { get; set; } = 1L << 30;
 
     /// <summary>
-    /// How long the compute thread of a GPU stays awake, spinning, around the moment at which a session's next step is due; zero for never. At most once
-    /// a pass; without a session that has just been answered it always sleeps.
+    /// How long the compute thread of a GPU stays awake, spinning, around the moment at which a lone session's next step is due; zero for never. At most
+    /// once a pass; without a session that has just been answered it always sleeps.
     /// </summary>
     public TimeSpan AwakeTime { get; set; } = TimeSpan.FromMilliseconds(4);
 

@@ -123,7 +123,7 @@ internal static class ServeCommand
         Option<int> rows = Positive("--max-rows", "Rows per step and per forward pass", new ServingLimits().MaxRowsPerStep, most: 65_536);
         var awake = new Option<double>("--awake-ms")
         {
-            Description = "How long a GPU's compute thread spins around the moment a session's next step is due, once a pass: a step over a wide-area link then starts 0.1 ms sooner, for 2 to 4 ms of a core; 0 for never",
+            Description = "How long a GPU's compute thread spins around the moment a lone session's next step is due, once a pass: a step over a wide-area link then starts 0.1 ms sooner, for 2 to 4 ms of a core; 0 for never",
             DefaultValueFactory = _ => new ServingLimits().AwakeTime.TotalMilliseconds,
         };
         awake.Validators.Add(result =>
