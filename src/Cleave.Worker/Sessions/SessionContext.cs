@@ -19,7 +19,7 @@ internal sealed record ServingShape(int HiddenSize, int MaxRowsPerStep, int MaxF
         long room = limits.MaxFrameBytes - FrameCodec.StepHeaderBytes - (8L * KeptIds);
         int rows = (int)Math.Clamp(room / rowBytes, 1, limits.MaxRowsPerStep);
         long frameBytes = FrameCodec.StepHeaderBytes + (8L * KeptIds) + (rows * rowBytes);
-        int inFlight = (int)Math.Clamp(limits.MaxBufferedBytesPerSession / (2 * frameBytes), 2, limits.MaxFramesInFlight);
+        int inFlight = (int)Math.Clamp(limits.MaxBufferedBytesPerSession / (2 * frameBytes), Math.Min(2, limits.MaxFramesInFlight), limits.MaxFramesInFlight);
         int context = model.Config.ContextLength;
         int kvTokens = Math.Min(limits.MaxKvTokensPerSession == 0 ? context : limits.MaxKvTokensPerSession, model.Pool.Capacity);
         return new ServingShape(hiddenSize, rows, checked((int)frameBytes), inFlight, kvTokens);
