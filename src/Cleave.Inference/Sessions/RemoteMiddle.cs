@@ -87,14 +87,15 @@ public sealed partial class RemoteMiddle : IMiddle
             throw new InferenceException($"the head produced a number that is not finite in row {badRow}; the model file may be damaged (try `cleave inspect`)");
         }
 
-        var pending = new Pending(++_seq, keep.ToArray(), rows.ToArray(), payload, TruncateTo: -1)
+        var pending = new Pending(0, keep.ToArray(), rows.ToArray(), payload, TruncateTo: -1)
         {
             CodecMs = Stopwatch.GetElapsedTime(started).TotalMilliseconds,
         };
 
-        // Once begun, a frame is sent whole: cancelling halfway would leave the stream unusable.
+        // Once begun, a frame is sent whole: cancelling halfway would leave the stream unusable. Numbered when there is room: a replay until then
+        // numbers anew.
         await MakeRoomAsync(cancellationToken);
-        await SendOrRecoverAsync(pending, cancellationToken);
+        await SendOrRecoverAsync(pending with { Seq = ++_seq }, cancellationToken);
     }
 
     /// <inheritdoc />
@@ -222,9 +223,12 @@ public sealed partial class RemoteMiddle : IMiddle
     /// <summary>Answers to frames whose sender went on at once: they bring no rows, and stand before those of the steps that followed.</summary>
     private async ValueTask ReceiveUnaskedAsync(CancellationToken cancellationToken)
     {
-        while (_pending is [{ Rows.Length: 0 } first, ..])
+        while (_pending is [{ Rows.Length: 0 }, ..])
         {
             RowsFrame frame = await ReceiveRowsAsync(cancellationToken);
+
+            // Not looked at before: a replay meanwhile has numbered it anew.
+            Pending first = _pending[0];
             if (!frame.RowIds.IsEmpty)
             {
                 throw Broken($"the worker returned {frame.RowIds.Length} rows for frame {first.Seq}, which has none");
