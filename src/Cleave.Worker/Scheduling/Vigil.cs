@@ -51,7 +51,7 @@ internal sealed class Vigil(TimeProvider time, TimeSpan most)
     {
         long ends = _begins + (long)(most.TotalSeconds * time.TimestampFrequency);
         _begins = 0;
-        while (time.GetTimestamp() < ends)
+        do
         {
             if (wake.WaitOne(0))
             {
@@ -60,7 +60,7 @@ internal sealed class Vigil(TimeProvider time, TimeSpan most)
 
             Thread.SpinWait(20);
         }
-
+        while (time.GetTimestamp() < ends);
         return false;
     }
 }
