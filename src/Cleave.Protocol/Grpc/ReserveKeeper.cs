@@ -2,7 +2,7 @@ namespace Cleave.Protocol.Grpc;
 
 /// <summary>
 /// Keeps a second connection to a worker open while sessions use the first: when that is lost a session goes on after one round trip instead
-/// of three. It costs a handshake, and a ping now and then. The lane that carries sessions is the one that was usable last; the other is the reserve, which
+/// of two or three. It costs a handshake, and a ping now and then. The lane that carries sessions is the one that was usable last; the other is the reserve, which
 /// is opened again in the background after it was needed or lost.
 /// </summary>
 /// <param name="lanes">Two.</param>
