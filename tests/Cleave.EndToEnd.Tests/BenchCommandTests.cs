@@ -59,6 +59,21 @@ public sealed class BenchCommandTests
         Assert.All(rows, static row => Assert.True(row.GetProperty("tokensPerSecond").GetDouble() > 0));
     }
 
+    [Theory]
+    [InlineData("bench", "--tokens")]
+    [InlineData("bench", "--per-kind")]
+    [InlineData("bench", "--repeats")]
+    [InlineData("bench", "--sessions")]
+    [InlineData("run -p hello", "--context")]
+    public async Task CountsThatAreNoneAreNamed(string command, string option)
+    {
+        CliResult none = await Cli.RunAsync([.. command.Split(' '), option, "many"]);
+        CliResult less = await Cli.RunAsync([.. command.Split(' '), option, "0"]);
+        Assert.Contains($"error: Cannot parse argument 'many' for option '{option}'", none.Error, StringComparison.Ordinal);
+        Assert.Contains($"error: {option} is at least ", less.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("Unhandled", none.Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task ReportsMeasuredApartAreJoinedAndFittedTogether()
     {

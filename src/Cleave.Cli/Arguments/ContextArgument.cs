@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 
 namespace Cleave.Cli.Arguments;
 
@@ -12,7 +13,8 @@ internal sealed class ContextArgument : Option<int?>
         Description = "Most tokens a conversation may hold (default: the model's context, or what the worker allows)";
         Validators.Add(result =>
         {
-            if (result is { Implicit: false, Tokens.Count: > 0 } && result.GetValueOrDefault<int?>() is < 2)
+            // What is no number is for the parser to name: asked for its value, it would throw.
+            if (result.Tokens is [.., var token] && int.TryParse(token.Value, CultureInfo.InvariantCulture, out int tokens) && tokens < 2)
             {
                 result.AddError("--context is at least 2 tokens");
             }

@@ -61,7 +61,8 @@ internal sealed class BenchCommand : TaughtCommand
         {
             count.Validators.Add(result =>
             {
-                if (result.Tokens.Count > 0 && result.GetValueOrDefault<int?>() is < 1)
+                // What is no number is for the parser to name: asked for its value, it would throw.
+                if (result.Tokens is [.., var token] && int.TryParse(token.Value, CultureInfo.InvariantCulture, out int number) && number < 1)
                 {
                     result.AddError($"{count.Name} is at least 1");
                 }

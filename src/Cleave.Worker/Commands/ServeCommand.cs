@@ -114,7 +114,7 @@ internal static class ServeCommand
         var idle = new Option<double>("--idle-minutes") { Description = "Close sessions idle for this long", DefaultValueFactory = _ => 30 };
         idle.Validators.Add(result =>
         {
-            if (result.GetValueOrDefault<double>() is not (> 0 and <= 100_000))
+            if (GivenNumber.Is(result, out double given) && given is not (> 0 and <= 100_000))
             {
                 result.AddError("--idle-minutes must be above 0 and at most 100000.");
             }
@@ -128,7 +128,7 @@ internal static class ServeCommand
         };
         awake.Validators.Add(result =>
         {
-            if (result.GetValueOrDefault<double>() is not (>= 0 and <= 50))
+            if (GivenNumber.Is(result, out double given) && given is not (>= 0 and <= 50))
             {
                 result.AddError("--awake-ms must be from 0 to 50.");
             }
@@ -215,7 +215,7 @@ internal static class ServeCommand
         var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => value };
         option.Validators.Add(result =>
         {
-            if (result.GetValueOrDefault<int>() is int given && (given < 1 || given > most))
+            if (GivenNumber.Is(result, out int given) && (given < 1 || given > most))
             {
                 result.AddError($"{name} must be from 1 to {most}, not {given}.");
             }

@@ -96,7 +96,7 @@ internal static class TenantsCommand
         var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => value };
         option.Validators.Add(result =>
         {
-            if (result.GetValueOrDefault<int>() < 1)
+            if (GivenNumber.Is(result, out int given) && given < 1)
             {
                 result.AddError($"{name} must be at least 1.");
             }

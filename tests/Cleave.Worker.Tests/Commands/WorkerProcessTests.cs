@@ -172,6 +172,10 @@ public sealed class WorkerProcessTests : IDisposable
     [InlineData("no address of this machine", "--model", "DEMO", "--listen", "worker.example:1")]
     [InlineData("must be from 1", "--model", "DEMO", "--kv-tokens", "0")]
     [InlineData("must be at least 1", "tenants", "add", "x", "--sessions", "0")]
+    [InlineData("Cannot parse argument 'many' for option '--sessions'", "tenants", "add", "x", "--sessions", "many")]
+    [InlineData("Cannot parse argument 'many' for option '--max-sessions'", "--max-sessions", "many")]
+    [InlineData("Cannot parse argument 'long' for option '--awake-ms'", "--awake-ms", "long")]
+    [InlineData("must be from 0 to 50", "--awake-ms", "51")]
     [InlineData("letters, digits", "tenants", "add", "a b", "--key-dir", "KEYS")]
     public async Task A_wrong_command_line_is_explained(string expected, params string[] arguments)
     {
