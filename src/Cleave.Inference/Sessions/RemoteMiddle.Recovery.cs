@@ -45,7 +45,7 @@ public sealed partial class RemoteMiddle
         }
     }
 
-    private ValueTask SendAsync(Pending pending) => _stream!.SendAsync(FrameOf(pending), _lifetime.Token);
+    private ValueTask SendAsync(Pending pending) => Connected.SendAsync(FrameOf(pending), _lifetime.Token);
 
     private ClientFrame FrameOf(Pending pending)
     {
@@ -85,6 +85,7 @@ public sealed partial class RemoteMiddle
         {
             try
             {
+                cancellationToken.ThrowIfCancellationRequested();
                 if (!sessionGone)
                 {
                     await ResumeAsync(cancellationToken);
@@ -115,8 +116,18 @@ public sealed partial class RemoteMiddle
                     }, again);
                 }
 
+                // Given up meanwhile, that shows at the top.
                 int waitMs = Math.Clamp(again.Error.RetryAfterMs, Math.Min(2000, 25 << Math.Min(attempt, 6)), LongestWaitMs);
-                await Task.Delay(waitMs, cancellationToken);
+                await Task.Delay(waitMs, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+            catch (OperationCanceledException)
+            {
+                // Whoever asks next goes on from here; a session half replayed is as good as none.
+                await DropStreamAsync();
+                _stuckSince = null;
+                _unfinished = new WireError(
+                    nextLost ? WireErrorCode.NextLost : sessionGone ? WireErrorCode.UnknownSession : WireErrorCode.LinkLost, $"recovery was given up before it was done: {problem.Message}");
+                throw;
             }
         }
     }
@@ -364,6 +375,9 @@ public sealed partial class RemoteMiddle
         await stream.DisposeAsync();
         _ = receiving?.ContinueWith(static task => task.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
     }
+
+    /// <summary>The stream, unless it is gone and nobody waited for another.</summary>
+    private ILinkStream Connected => _stream ?? throw new WireException(_unfinished);
 
     private void Tell(SessionEvent happened) => _options.Events?.Invoke(happened);
 }

@@ -32,6 +32,7 @@ public sealed partial class RemoteMiddle : IMiddle
     private ulong _seq;
     private ulong _received;
     private long? _stuckSince;
+    private WireError _unfinished = new(WireErrorCode.LinkLost, "there is no connection");
     private long _bytesUpBefore;
     private long _bytesDownBefore;
 
@@ -179,7 +180,7 @@ public sealed partial class RemoteMiddle : IMiddle
             {
                 ulong nonce = (ulong)Stopwatch.GetTimestamp();
                 long started = Stopwatch.GetTimestamp();
-                await _stream!.SendAsync(new PingFrame(nonce), _lifetime.Token);
+                await Connected.SendAsync(new PingFrame(nonce), _lifetime.Token);
                 return await NextNewAsync(cancellationToken) is PongFrame pong && pong.Nonce == nonce
                     ? Stopwatch.GetElapsedTime(started).TotalMilliseconds
                     : throw Broken("the worker did not answer a ping");
@@ -286,7 +287,7 @@ public sealed partial class RemoteMiddle : IMiddle
     private async ValueTask<WorkerFrame> NextAsync(CancellationToken cancellationToken, TimeSpan? patience = null)
     {
         TimeSpan timeout = patience < _options.ReplyTimeout ? patience.Value : _options.ReplyTimeout;
-        _receiving ??= ReceiveStampedAsync(_stream!);
+        _receiving ??= ReceiveStampedAsync(Connected);
         WorkerFrame? frame;
         try
         {

@@ -150,6 +150,64 @@ public sealed class SurvivalTests : IAsyncDisposable
         }
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_recovery_given_up_at_any_moment_is_gone_on_with(bool losesWorker)
+    {
+        int passed = 0;
+        for (int moment = 1; moment == 1 || passed >= moment - 1; moment++)
+        {
+            // Counted from the loss on, over either link.
+            passed = 0;
+            bool isLost = false;
+            using var given = new CancellationTokenSource();
+            void Pass()
+            {
+                if (isLost && ++passed == moment)
+                {
+                    given.Cancel();
+                }
+            }
+
+            var spare = new FaultyLink(Loopback(1)) { IsDead = true, Passed = Pass };
+            var dying = new FaultyLink(Loopback(0))
+            {
+                BreakAt = 10, KillsWorker = losesWorker, Passed = Pass,
+                Killed = () =>
+                {
+                    isLost = true;
+                    spare.IsDead = !losesWorker;
+                },
+            };
+            await using RemoteMiddle middle = await OpenAsync(losesWorker ? [dying, spare] : [dying], null);
+            for (ulong id = 1; id <= 3; id++)
+            {
+                await middle.SubmitAsync(default, new[] { new TreeRow(id, id - 1) }, new float[_model.Config.HiddenSize], TestContext.Current.CancellationToken);
+            }
+
+            for (ulong id = 1; id <= 3; id++)
+            {
+                MiddleReply reply;
+                try
+                {
+                    reply = await middle.ReceiveAsync(given.Token);
+                }
+                catch (OperationCanceledException)
+                {
+                    reply = await middle.ReceiveAsync(TestContext.Current.CancellationToken);
+                }
+
+                Assert.Equal([id], reply.RowIds.ToArray());
+            }
+
+            Assert.True(isLost);
+            Assert.True(moment < 100);
+        }
+
+        Assert.InRange(passed, 8, 40);
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach ((WorkerModel model, WorkerEndpoint endpoint) in _workers)
