@@ -88,6 +88,7 @@ public sealed class BenchCommandTests
         JsonElement joined = (await Cli.RunAsync(["bench", "--json", "--join", In("near.json"), In("far.json")])).Expect(0).Json;
         CliResult mixed = (await Cli.RunAsync(["bench", "--join", In("near.json"), In("other.json")])).Expect(1);
         CliResult none = (await Cli.RunAsync(["bench", "--join", In("none.json")])).Expect(1);
+        CliResult twice = (await Cli.RunAsync(["bench", "--join", In("near.json"), In("near.json")])).Expect(1);
         folder.Delete(recursive: true);
 
         // Neither part has the four round-trip times that a fit needs; together they do.
@@ -95,5 +96,12 @@ public sealed class BenchCommandTests
         Assert.Equal(["sequential", "ngram"], joined.GetProperty("rttModel").EnumerateArray().Select(static fit => fit.GetProperty("decoder").GetString()));
         Assert.Contains("other.json was measured with the wire type F16", mixed.Error, StringComparison.Ordinal);
         Assert.Contains("none.json is no report", none.Error, StringComparison.Ordinal);
+        Assert.Contains("near.json is given twice", twice.Error, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("--tokens", "many", "--tokens needs a whole number, not 'many'")]
+    [InlineData("--top-p", "most", "--top-p needs a number, not 'most'")]
+    public async Task ANumberThatIsNoneIsSaidInWords(string option, string value, string expected) =>
+        Assert.Contains(expected, (await Cli.RunAsync(["bench", option, value])).Expect(2).Error, StringComparison.Ordinal);
 }

@@ -11,9 +11,14 @@ internal static class JoinedReports
 {
     /// <summary>Reads reports that <c>--json</c> or <c>--out</c> wrote and joins their runs, fits and all.</summary>
     /// <param name="files">At least one; the first gives the environment.</param>
-    /// <exception cref="CliException">A file that is no report, or one of another model, cut, wire type or kernel.</exception>
+    /// <exception cref="CliException">A file that is no report, one given twice, or one of another model, cut, wire type or kernel.</exception>
     public static BenchReport Read(IReadOnlyList<FileInfo> files)
     {
+        if (files.GroupBy(static file => file.FullName).FirstOrDefault(static same => same.Skip(1).Any()) is { } twice)
+        {
+            throw new CliException($"{twice.Key} is given twice");
+        }
+
         (FileInfo File, BenchReport Report)[] parts = [.. files.Select(static file => (file, Read(file)))];
         (FileInfo firstFile, BenchReport first) = parts[0];
         foreach ((FileInfo file, BenchReport report) in parts.Skip(1))

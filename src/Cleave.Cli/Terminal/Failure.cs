@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Net.Sockets;
+using System.Text.RegularExpressions;
 using Cleave.Compute.Gpu;
 using Cleave.Inference;
 using Cleave.Models;
@@ -11,7 +12,7 @@ using Cleave.Tokenization.ChatTemplates;
 namespace Cleave.Cli.Terminal;
 
 /// <summary>Failures as the user sees them: one line on stderr, then the remedy.</summary>
-internal static class Failure
+internal static partial class Failure
 {
     /// <summary>Says what stopped the program and returns its exit code.</summary>
     public static int Report(Exception exception)
@@ -41,13 +42,21 @@ internal static class Failure
     {
         foreach (System.CommandLine.Parsing.ParseError error in parsed.Errors)
         {
-            Say(error.Message, null);
+            Say(InWords(error.Message), null);
         }
 
         string path = string.Join(' ', Path(parsed.CommandResult.Command).Reverse());
         Console.Error.WriteLine($"  '{path} --help' lists the options, with examples");
         return ExitCode.Usage;
     }
+
+    /// <summary>What the parser says of a number that is none, without the runtime's names of types.</summary>
+    private static string InWords(string message) => Unparsable().Match(message) is { Success: true } match
+        ? $"{match.Groups["option"].Value} needs {(match.Groups["type"].Value.StartsWith("Int", StringComparison.Ordinal) ? "a whole number" : "a number")}, not '{match.Groups["text"].Value}'"
+        : message;
+
+    [GeneratedRegex(@"^Cannot parse argument '(?<text>.*)' for option '(?<option>[^']+)' as expected type '(System\.Nullable`1\[)?System\.(?<type>Int32|Int64|Single|Double)\]?'", RegexOptions.Singleline)]
+    private static partial Regex Unparsable();
 
     private static void Say(string message, string? remedy)
     {
