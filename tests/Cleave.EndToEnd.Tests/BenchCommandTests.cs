@@ -69,7 +69,7 @@ public sealed class BenchCommandTests
     {
         CliResult none = await Cli.RunAsync([.. command.Split(' '), option, "many"]);
         CliResult less = await Cli.RunAsync([.. command.Split(' '), option, "0"]);
-        Assert.Contains($"error: Cannot parse argument 'many' for option '{option}'", none.Error, StringComparison.Ordinal);
+        Assert.Contains($"error: {option} needs a whole number, not 'many'", none.Error, StringComparison.Ordinal);
         Assert.Contains($"error: {option} is at least ", less.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("Unhandled", none.Error, StringComparison.Ordinal);
     }
@@ -99,9 +99,7 @@ public sealed class BenchCommandTests
         Assert.Contains("near.json is given twice", twice.Error, StringComparison.Ordinal);
     }
 
-    [Theory]
-    [InlineData("--tokens", "many", "--tokens needs a whole number, not 'many'")]
-    [InlineData("--top-p", "most", "--top-p needs a number, not 'most'")]
-    public async Task ANumberThatIsNoneIsSaidInWords(string option, string value, string expected) =>
-        Assert.Contains(expected, (await Cli.RunAsync(["bench", option, value])).Expect(2).Error, StringComparison.Ordinal);
+    [Fact]
+    public async Task ANumberThatIsNoneIsSaidInWords() =>
+        Assert.Contains("--top-p needs a number, not 'most'", (await Cli.RunAsync(["bench", "--top-p", "most"])).Expect(2).Error, StringComparison.Ordinal);
 }

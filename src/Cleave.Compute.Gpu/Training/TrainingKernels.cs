@@ -20,7 +20,13 @@ internal sealed class TrainingKernels(Accelerator accelerator)
     /// <summary>y = x · wᵀ. x: [rows, inputs], y: [rows, outputs].</summary>
     public void Forward(ArrayView<float> x, TrainedLayer layer, ArrayView<float> y, int rows) => Multiply(x, layer.Weight, y, new TileShape
     {
-        M = rows, N = layer.Outputs, K = layer.Inputs, AStrideM = layer.Inputs, AStrideK = 1, BStrideK = 1, BStrideN = layer.Inputs,
+        M = rows,
+        N = layer.Outputs,
+        K = layer.Inputs,
+        AStrideM = layer.Inputs,
+        AStrideK = 1,
+        BStrideK = 1,
+        BStrideN = layer.Inputs,
     });
 
     /// <summary>The weight's gradient: dyᵀ · x, and the bias's.</summary>
@@ -28,7 +34,13 @@ internal sealed class TrainingKernels(Accelerator accelerator)
     {
         Multiply(dy, x, layer.WeightGradient, new TileShape
         {
-            M = layer.Outputs, N = layer.Inputs, K = rows, AStrideM = 1, AStrideK = layer.Outputs, BStrideK = layer.Inputs, BStrideN = 1,
+            M = layer.Outputs,
+            N = layer.Inputs,
+            K = rows,
+            AStrideM = 1,
+            AStrideK = layer.Outputs,
+            BStrideK = layer.Inputs,
+            BStrideN = 1,
         });
         _sumRows ??= accelerator.LoadKernel<ArrayView<float>, ArrayView<float>, BatchShape>(TrainingRows.SumRows);
         _sumRows(Stream, Grid1(layer.Outputs), dy, layer.BiasGradient, new BatchShape { Rows = rows, Columns = layer.Outputs });
@@ -37,7 +49,13 @@ internal sealed class TrainingKernels(Accelerator accelerator)
     /// <summary>dx = dy · w.</summary>
     public void Backward(ArrayView<float> dy, TrainedLayer layer, ArrayView<float> dx, int rows) => Multiply(dy, layer.Weight, dx, new TileShape
     {
-        M = rows, N = layer.Inputs, K = layer.Outputs, AStrideM = layer.Outputs, AStrideK = 1, BStrideK = layer.Inputs, BStrideN = 1,
+        M = rows,
+        N = layer.Inputs,
+        K = layer.Outputs,
+        AStrideM = layer.Outputs,
+        AStrideK = 1,
+        BStrideK = layer.Inputs,
+        BStrideN = 1,
     });
 
     public void Pick(ArrayView<float> rows, ArrayView<int> order, ArrayView<float> mean, ArrayView<float> scale, ArrayView<float> batch, BatchShape shape)

@@ -1,5 +1,5 @@
-using Cleave.Compute.Training;
 using System.Diagnostics;
+using Cleave.Compute.Training;
 using Cleave.Inference;
 using Cleave.Inference.Privacy;
 using Cleave.PrivacyLab.Attacks;

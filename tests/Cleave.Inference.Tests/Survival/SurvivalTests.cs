@@ -173,7 +173,9 @@ public sealed class SurvivalTests : IAsyncDisposable
             var spare = new FaultyLink(Loopback(1)) { IsDead = true, Passed = Pass };
             var dying = new FaultyLink(Loopback(0))
             {
-                BreakAt = 10, KillsWorker = losesWorker, Passed = Pass,
+                BreakAt = 10,
+                KillsWorker = losesWorker,
+                Passed = Pass,
                 Killed = () =>
                 {
                     isLost = true;
