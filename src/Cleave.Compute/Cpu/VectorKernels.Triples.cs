@@ -36,17 +36,25 @@ internal sealed unsafe partial class VectorKernels<TLanes>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void StoreTriples(float* sums, int rows, float* y, nint yStride, int count)
     {
+        if (count >= 3)
+        {
+            for (int row = 0; row < rows; row++)
+            {
+                *(long*)y = *(long*)sums;
+                y[2] = sums[16];
+                sums += 2;
+                y += yStride;
+            }
+
+            return;
+        }
+
         for (int row = 0; row < rows; row++)
         {
             *y = *sums;
             if (count >= 2)
             {
                 y[1] = sums[1];
-            }
-
-            if (count >= 3)
-            {
-                y[2] = sums[16];
             }
 
             sums += 2;
