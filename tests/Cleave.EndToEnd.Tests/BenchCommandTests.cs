@@ -89,6 +89,7 @@ public sealed class BenchCommandTests
         CliResult mixed = (await Cli.RunAsync(["bench", "--join", In("near.json"), In("other.json")])).Expect(1);
         CliResult none = (await Cli.RunAsync(["bench", "--join", In("none.json")])).Expect(1);
         CliResult twice = (await Cli.RunAsync(["bench", "--join", In("near.json"), In("near.json")])).Expect(1);
+        CliResult measured = (await Cli.RunAsync(["bench", "--join", In("near.json"), "--rtt", "20"])).Expect(1);
         folder.Delete(recursive: true);
 
         // Neither part has the four round-trip times that a fit needs; together they do.
@@ -97,6 +98,7 @@ public sealed class BenchCommandTests
         Assert.Contains("other.json was measured with the wire type F16", mixed.Error, StringComparison.Ordinal);
         Assert.Contains("none.json is no report", none.Error, StringComparison.Ordinal);
         Assert.Contains("near.json is given twice", twice.Error, StringComparison.Ordinal);
+        Assert.Contains("--rtt has no meaning beside it", measured.Error, StringComparison.Ordinal);
     }
 
     [Fact]

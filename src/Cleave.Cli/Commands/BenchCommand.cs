@@ -91,7 +91,7 @@ internal sealed class BenchCommand : TaughtCommand
     {
         using var status = new StatusLine();
         BenchReport report = parsed.GetValue(_join) is { Length: > 0 } files
-            ? JoinedReports.Read(files)
+            ? JoinedReports.Read(Alone(parsed, files))
             : await MeasureAsync(parsed, status, cancellationToken);
         status.Clear();
 
@@ -118,6 +118,12 @@ internal sealed class BenchCommand : TaughtCommand
 
         return report.Runs.All(static r => r.Identical) && report.Identity.All(static r => r.Different == 0) && report.Sessions.All(static r => r.Different == 0) ? ExitCode.Success : ExitCode.Mismatch;
     }
+
+    /// <summary>The files to join; what is to be measured cannot be said beside them.</summary>
+    private FileInfo[] Alone(ParseResult parsed, FileInfo[] files) =>
+        Options.FirstOrDefault(option => option != _join && option != _out && option != _json && parsed.GetResult(option) is { Implicit: false }) is { } other
+            ? throw new CliException($"--join measures nothing, so {other.Name} has no meaning beside it: leave it out, or measure with it first")
+            : files;
 
     private async Task<BenchReport> MeasureAsync(ParseResult parsed, StatusLine status, CancellationToken cancellationToken)
     {

@@ -3,15 +3,15 @@ using System.Runtime.Intrinsics;
 
 namespace Cleave.Compute.Cpu;
 
-/// <summary>Products of a few rows with weights read in place: up to four rows by four outputs, or eight by two.</summary>
+/// <summary>Products of a few rows with weights read in place: up to four rows by four outputs, five and six by two, seven and eight by three.</summary>
 internal sealed unsafe partial class VectorKernels<TLanes>
 {
     /// <summary>Numbers every reader takes at once.</summary>
     private const int ReaderBlock = 32;
 
     /// <summary>
-    /// How many rows further on the products of five to eight rows ask for, two at a time and more slowly than one row goes by (measured at
-    /// eight rows in BF16: 8 ahead lose 4 %, 2 lose 10 %).
+    /// How many rows further on the products of five and six rows ask for, two at a time and more slowly than one row goes by (measured in BF16
+    /// at eight rows by two outputs: 8 ahead lose 4 %, 2 lose 10 %).
     /// </summary>
     private const int PairRowsAhead = 4;
 

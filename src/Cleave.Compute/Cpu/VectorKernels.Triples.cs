@@ -7,7 +7,7 @@ internal sealed unsafe partial class VectorKernels<TLanes>
 {
     /// <summary>
     /// How many rows past its own a group asks for, into the second-level cache: in the first, pieces of rows that lie a power of two apart
-    /// fall into few sets, beside x (measured in BF16: 3 to 9 rows ahead are alike, 18 lose 5 %; into the first-level cache 3 to 7 % are lost
+    /// fall into few sets, beside x (measured in BF16: 3 to 9 rows ahead are alike, 18 lose 5 %; into the first-level cache 4 to 9 % are lost
     /// where memory is fast).
     /// </summary>
     private const int TripleRowsAhead = 3;
