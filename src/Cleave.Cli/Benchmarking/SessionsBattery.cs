@@ -46,8 +46,7 @@ internal sealed class SessionsBattery(SplitSettings settings, IReadOnlyList<Benc
                 different += answers.Where((answer, i) => !answer.Tokens.SequenceEqual(alone[i].Tokens)).Count();
             }
 
-            speeds.Sort();
-            results.Add(new SessionsResult(suite.Sessions, decoder, suite.Tokens, aloneSpeed, speeds[speeds.Count / 2], PerTrip(alone), PerTrip(together), different));
+            results.Add(new SessionsResult(suite.Sessions, decoder, suite.Tokens, aloneSpeed, speeds, PerTrip(alone), PerTrip(together), different));
         }
 
         return results;
