@@ -32,6 +32,12 @@ internal sealed class GrpcLinkStream : ILinkStream
         try
         {
             await _call.RequestStream.WriteAsync(frame, cancellationToken).ConfigureAwait(false);
+            if (frame is CloseFrame)
+            {
+                // Nothing follows it. A call that the worker ends before our half of it has ended is kept by its HTTP/2 for seconds, and
+                // someone who closes many sessions in that time is refused.
+                await _call.RequestStream.CompleteAsync().ConfigureAwait(false);
+            }
         }
         catch (RpcException e) when (e.StatusCode != StatusCode.OK)
         {

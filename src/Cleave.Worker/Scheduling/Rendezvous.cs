@@ -5,14 +5,19 @@ namespace Cleave.Worker.Scheduling;
 /// <summary>
 /// Whether a pass waits for sessions that are about to send. Reading the weights is most of a pass and is the same for one row or for many,
 /// so sessions that come back within the time of a pass are better all in one: two groups that take turns each wait for two passes, one
-/// group for a pass and its own way back. A pass therefore waits for those of the last one that are known to come back in that time, and
-/// no longer than they are known to take. Over a wide-area link they take longer, and alone a session never waits. Used by the
-/// compute loop only.
+/// group for a pass and its own way back. A pass therefore waits for those of the last one that are known to come back in about that time, and
+/// no longer than they are known to take. Up to twice the time of a pass it costs nothing: two groups then come back no sooner than one. It has
+/// to be above once, for groups once apart slow each other down where both sides share a GPU, and would never be waited for again (16
+/// sessions then had half the speed in every other run). Over a wide-area link they take longer, and alone a session never waits.
+/// Used by the compute loop only.
 /// </summary>
 internal sealed class Rendezvous(FairQueue queue, TimeProvider time)
 {
     // Beyond its last turnaround by this part, a session is not expected any more.
     private const double Patience = 0.25;
+
+    // Sessions that take longer than this many passes are not waited for.
+    private const double MostPasses = 1.5;
     private const int Memory = 8;
 
     private readonly List<WorkerSession> _expected = [];
@@ -61,7 +66,7 @@ internal sealed class Rendezvous(FairQueue queue, TimeProvider time)
         foreach (WorkerSession session in _expected)
         {
             long latest = (long)(session.Turnaround * (1 + Patience)) - since;
-            if (latest > longest && session.Turnaround < _shortest && !session.IsClosed && !queue.HasQueued(session))
+            if (latest > longest && session.Turnaround < MostPasses * _shortest && !session.IsClosed && !queue.HasQueued(session))
             {
                 longest = latest;
             }

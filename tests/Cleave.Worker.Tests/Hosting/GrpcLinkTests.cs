@@ -48,6 +48,20 @@ public sealed class GrpcLinkTests
     }
 
     [Fact]
+    public async Task Sessions_come_and_go_as_fast_as_they_like()
+    {
+        // Twice the streams of a connection, and more, within the seconds that HTTP/2 keeps calls which only one side has ended.
+        await using ServedWorker served = await ServedWorker.StartAsync();
+        await using GrpcLink link = served.Link();
+        for (int i = 0; i < 300; i++)
+        {
+            await using TestClient client = await TestClient.OpenAsync(link);
+            await client.SendAsync(new CloseFrame());
+            Assert.Null(await client.ReceiveAsync());
+        }
+    }
+
+    [Fact]
     public async Task A_session_survives_its_connection()
     {
         await using ServedWorker served = await ServedWorker.StartAsync();

@@ -46,6 +46,11 @@ public sealed class RendezvousTests : IDisposable
     [Fact]
     public void It_does_not_wait_over_a_wide_area_link() => Expect(waits: false, turnaroundMs: 80, queued: [0]);
 
+    [Theory]
+    [InlineData(14, true)]
+    [InlineData(16, false)]
+    public void It_waits_for_those_that_take_half_as_long_again_as_a_pass(double turnaroundMs, bool waits) => Expect(waits, turnaroundMs, queued: [0]);
+
     [Fact]
     public void It_waits_for_one_that_would_else_hold_up_all_with_a_pass_of_its_own() => Expect(waits: true, turnaroundMs: 5, queued: [0, 1, 2]);
 
