@@ -5,7 +5,7 @@ using Cleave.Compute;
 namespace Cleave.Benchmarks;
 
 /// <summary>
-/// Usage: Cleave.Benchmarks [peaks] [kernels] [matmul] [operations] [step] [cold] (without names, all of them), or
+/// Usage: Cleave.Benchmarks [peaks] [kernels] [matmul] [products] [operations] [step] [cold] (without names, all of them), or
 /// Cleave.Benchmarks report [--llama FOLDER] [--json] for the figures of docs/PERFORMANCE.md.
 /// </summary>
 internal static class Program
@@ -18,7 +18,7 @@ internal static class Program
             return Report(device, options);
         }
 
-        string[] sections = args.Length > 0 ? args : ["peaks", "kernels", "matmul", "operations", "step", "cold"];
+        string[] sections = args.Length > 0 ? args : ["peaks", "kernels", "matmul", "products", "operations", "step", "cold"];
         Console.WriteLine($"{device.Name} {device.Path}, {device.Threads} threads, {device.Fingerprint}, .NET {Environment.Version}, {RuntimeInformation.RuntimeIdentifier}");
         var peaks = MachinePeaks.Measure(device.Threads);
         Console.WriteLine($"read bandwidth {peaks.ReadGBPerSecond:f1} GB/s, fused multiply-add peak {peaks.GigaMultiplyAddsPerSecond:f0} G/s, over {device.Threads} threads");
@@ -34,6 +34,13 @@ internal static class Program
                 case "matmul":
                     MatMulBenchmark.Run(device, peaks);
                     break;
+                case "products":
+                    foreach (Figure figure in ProductFigures.Measure(device))
+                    {
+                        Console.WriteLine(ReportRun.Line(figure));
+                    }
+
+                    break;
                 case "operations":
                     OperationBenchmark.Run(device);
                     break;
@@ -44,7 +51,7 @@ internal static class Program
                     ColdStepBenchmark.Run(device);
                     break;
                 default:
-                    Console.Error.WriteLine($"unknown section '{section}': peaks, kernels, matmul, operations, step, cold or report");
+                    Console.Error.WriteLine($"unknown section '{section}': peaks, kernels, matmul, products, operations, step, cold or report");
                     return 1;
             }
         }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Cleave.Compute.Cpu;
+using Cleave.Compute.Cpu.Packed;
 
 namespace Cleave.Compute;
 
@@ -20,10 +21,15 @@ public sealed unsafe class CpuDevice : IComputeDevice
 
     /// <param name="path">Instruction set; the default is CLEAVE_KERNELS, else the best this machine has.</param>
     /// <param name="threads">Threads, the caller's included; the default is CLEAVE_THREADS, else the physical processors.</param>
+    /// <param name="packBF16">
+    /// Keeps BF16 matrices in 12 bits a number, bit for bit the same (docs/decisions/packed-bf16.md): more tokens a second where memory bounds
+    /// them, for memory of its own. Where <see cref="PacksBF16"/> is false they are read as they are stored.
+    /// </param>
     /// <exception cref="NotSupportedException">This machine lacks the instruction set, or a variable is malformed.</exception>
-    public CpuDevice(KernelPath? path = null, int? threads = null)
+    public CpuDevice(KernelPath? path = null, int? threads = null, bool packBF16 = false)
     {
         _kernels = KernelTable.Select(path);
+        PacksBF16 = packBF16 && _kernels.Path == KernelPath.Avx512 && PackedTiles.IsSupported;
         _team = new ThreadTeam(threads ?? ProcessorCount.Default());
         _scratch = new WorkerScratch(this, _team.Size);
         _packed = new WorkerScratch(this, 1);
@@ -47,11 +53,26 @@ public sealed unsafe class CpuDevice : IComputeDevice
     /// <summary>Threads in use, the caller's included.</summary>
     public int Threads => _team.Size;
 
+    /// <summary>True when BF16 matrices are packed as they are loaded: asked for, and this processor has the instructions (AVX-512 with VBMI).</summary>
+    public bool PacksBF16 { get; }
+
     /// <summary>The kernel paths this machine can run, best first.</summary>
     public static IReadOnlyList<KernelPath> SupportedPaths { get; } = [.. KernelTable.Supported];
 
     /// <inheritdoc />
-    public DeviceWeight LoadWeight(IReadOnlyList<TensorData> stacked) => new CpuWeight(stacked);
+    public DeviceWeight LoadWeight(IReadOnlyList<TensorData> stacked)
+    {
+        var weight = new CpuWeight(stacked);
+        if (PacksBF16)
+        {
+            weight.Pack(this, _team.Size);
+        }
+
+        return weight;
+    }
+
+    /// <inheritdoc />
+    public DeviceWeight LoadEmbedding(TensorData embedding) => new CpuWeight([embedding]);
 
     /// <inheritdoc />
     public DeviceTensor LoadVector(TensorData vector, float offset = 0)
@@ -119,7 +140,7 @@ public sealed unsafe class CpuDevice : IComputeDevice
         {
             Require((uint)ids[row] < (uint)weight.Outputs, $"id {ids[row]} is outside an embedding of shape {Shape(weight)}");
             float* y = target.Row(row);
-            _kernels.Unpack(weight.Type, weight.Rows(ids[row], out _), y, weight.Inputs);
+            weight.Unpack(_kernels, ids[row], y);
             if (scale != 1)
             {
                 _kernels.ScaleAndCap(y, scale, 0, weight.Inputs);

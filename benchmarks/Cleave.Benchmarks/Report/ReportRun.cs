@@ -39,7 +39,8 @@ internal static class ReportRun
         '\n',
         [$"{document.Device}; {document.Runtime}", "", "| | measured | against | ratio | wanted |", "|---|---|---|---|---|", .. document.Figures.Select(Line)]);
 
-    private static string Line(Figure figure)
+    /// <summary>A figure as a line of the table.</summary>
+    public static string Line(Figure figure)
     {
         string against = figure.Against is { } other ? $"{Number(other)} {figure.Reference}" : "";
         string ratio = figure.Ratio is { } value ? value.ToString("f2", CultureInfo.InvariantCulture) : "";

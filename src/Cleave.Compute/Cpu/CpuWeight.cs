@@ -1,10 +1,13 @@
+using Cleave.Compute.Cpu.Packed;
+
 namespace Cleave.Compute.Cpu;
 
-/// <summary>One or more stored matrices stacked along their outputs, read where they lie (usually a mapped file).</summary>
+/// <summary>One or more stored matrices stacked along their outputs, read where they lie (usually a mapped file) or packed.</summary>
 internal sealed unsafe class CpuWeight : DeviceWeight
 {
     private readonly TensorData[] _parts;
     private readonly int[] _starts;
+    private CpuDevice? _device;
 
     public CpuWeight(IReadOnlyList<TensorData> stacked)
     {
@@ -38,7 +41,10 @@ internal sealed unsafe class CpuWeight : DeviceWeight
 
     public override ElementType Type { get; }
 
-    public override long DeviceBytes => 0;
+    public override long DeviceBytes => Packed?.ByteLength ?? 0;
+
+    /// <summary>The numbers in fewer bytes, once <see cref="Pack"/> has run; null while they are read where they were stored.</summary>
+    public PackedMatrix? Packed { get; private set; }
 
     public long RowBytes { get; }
 
@@ -57,5 +63,47 @@ internal sealed unsafe class CpuWeight : DeviceWeight
         return _parts[part].Pointer + ((output - _starts[part]) * RowBytes);
     }
 
-    protected override void Dispose(bool disposing) => Disposed = true;
+    /// <summary>Packs a BF16 matrix of which that can be expected to make products faster; others stay as they are.</summary>
+    /// <param name="device">Counts the memory.</param>
+    /// <param name="threads">How many threads may work on it.</param>
+    public void Pack(CpuDevice device, int threads)
+    {
+        if (Type != ElementType.BF16 || Outputs == 0 || !PackedLayout.Fits(Inputs))
+        {
+            return;
+        }
+
+        Packed = MatrixPacker.Pack(Outputs, Inputs, output => (ushort*)Rows(output, out _), threads);
+        if (Packed is not null)
+        {
+            _device = device;
+            device.Allocated(Packed.ByteLength);
+        }
+
+        GC.KeepAlive(_parts);
+    }
+
+    /// <summary>Row <paramref name="output"/> as float32.</summary>
+    public void Unpack(KernelSet kernels, int output, float* destination)
+    {
+        if (Packed is { } packed)
+        {
+            PackedTiles.Unpack(packed, output, 0, packed.Layout.Units, destination);
+        }
+        else
+        {
+            kernels.Unpack(Type, Rows(output, out _), destination, Inputs);
+        }
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (!Disposed && Packed is { } packed)
+        {
+            _device!.Allocated(-packed.ByteLength);
+            packed.Dispose();
+        }
+
+        Disposed = true;
+    }
 }

@@ -1,3 +1,5 @@
+using Cleave.Compute.Cpu.Packed;
+
 namespace Cleave.Compute.Cpu;
 
 /// <summary>
@@ -70,7 +72,7 @@ internal sealed unsafe class MatMulJob(KernelSet kernels, WorkerScratch scratch,
             _x = (float*)packed.Of(0);
         }
 
-        int step = _inPlace ? 4 : KernelSet.PanelOutputs;
+        int step = !_inPlace ? KernelSet.PanelOutputs : weight.Packed is null ? 4 : PackedLayout.TileOutputs;
         _rowsPerBlock = _inPlace ? rows : Math.Clamp(RowBlockFloats / Math.Min(_paddedK, MostSlice), 24, 256);
         _rowsPerBlock = Math.Min(rows, _rowsPerBlock);
         if (_inPlace)
@@ -86,6 +88,12 @@ internal sealed unsafe class MatMulJob(KernelSet kernels, WorkerScratch scratch,
         long work = (long)_rowsPerBlock * _paddedK * weight.Outputs;
         long items = Math.Clamp(work / ItemWork, 1, 8L * team.Size);
         _outputsPerItem = (int)((weight.Outputs + items - 1) / items);
+        if (_inPlace && weight.Packed is not null && _outputsPerItem >= 8 * PackedLayout.ChunkOutputs)
+        {
+            // Whole chunks, whose bytes follow one another.
+            step = PackedLayout.ChunkOutputs;
+        }
+
         _outputsPerItem = (_outputsPerItem + step - 1) / step * step;
         _outputItems = (weight.Outputs + _outputsPerItem - 1) / _outputsPerItem;
         team.Run(this, _outputItems * rowBlocks);
@@ -98,6 +106,13 @@ internal sealed unsafe class MatMulJob(KernelSet kernels, WorkerScratch scratch,
         int end = Math.Min(output + _outputsPerItem, _weight.Outputs);
         int rows = Math.Min(_rowsPerBlock, _rows - firstRow);
         float* y = _y + (firstRow * _yStride);
+        if (_inPlace && _weight.Packed is { } matrix)
+        {
+            MultiplyPacked(matrix, output, end, y, (float*)scratch.Of(worker));
+            AddBias(y, output, end - output, rows);
+            return;
+        }
+
         while (output < end)
         {
             byte* weights = _weight.Rows(output, out int contiguous);
@@ -109,7 +124,7 @@ internal sealed unsafe class MatMulJob(KernelSet kernels, WorkerScratch scratch,
             else
             {
                 count = Math.Min(count, KernelSet.PanelOutputs);
-                MultiplyPanel(_x + (firstRow * _xStride), rows, weights, count, y + output, (float*)scratch.Of(worker));
+                MultiplyPanel(_x + (firstRow * _xStride), rows, output, weights, count, y + output, (float*)scratch.Of(worker));
             }
 
             AddBias(y, output, count, rows);
@@ -161,8 +176,40 @@ internal sealed unsafe class MatMulJob(KernelSet kernels, WorkerScratch scratch,
         }
     }
 
+    /// <summary>
+    /// Outputs from a tile's first on, chunk by chunk in slices along K, in the order in which their bytes lie; the second part of more than
+    /// eight rows finds a chunk in the second-level cache.
+    /// </summary>
+    private void MultiplyPacked(PackedMatrix matrix, int output, int end, float* y, float* carry)
+    {
+        while (output < end)
+        {
+            int count = Math.Min(end, (output / PackedLayout.ChunkOutputs * PackedLayout.ChunkOutputs) + PackedLayout.ChunkOutputs) - output;
+            float* x = _x;
+            float* sums = y + output;
+            for (int rows = _rows; rows > 0;)
+            {
+                int part = KernelSet.PartRows(rows);
+                for (int start = 0; start < _paddedK; start += PackedLayout.Slice)
+                {
+                    int slice = Math.Min(PackedLayout.Slice, _paddedK - start);
+                    TilePart which = (start > 0 ? TilePart.Resume : TilePart.Whole) | (start + slice < _paddedK ? TilePart.Pause : TilePart.Whole);
+                    PackedTiles.Multiply(
+                        x + ((long)start * part), part, matrix, output / PackedLayout.TileOutputs, start / PackedLayout.UnitNumbers,
+                        slice / PackedLayout.UnitNumbers, count, sums, (nint)_yStride, carry, which);
+                }
+
+                x += (long)part * _paddedK;
+                sums += part * _yStride;
+                rows -= part;
+            }
+
+            output += count;
+        }
+    }
+
     /// <summary>Slices along K, so that a panel stays in the first-level cache while all rows pass over it.</summary>
-    private void MultiplyPanel(float* x, int rows, byte* weights, int outputs, float* y, float* panel)
+    private void MultiplyPanel(float* x, int rows, int output, byte* weights, int outputs, float* y, float* panel)
     {
         float* carry = panel + PanelFloats;
         TilePart resume = TilePart.Whole;
@@ -172,7 +219,19 @@ internal sealed unsafe class MatMulJob(KernelSet kernels, WorkerScratch scratch,
             int slice = rest <= MostSlice ? rest : Slice;
             TilePart part = slice < rest ? resume | TilePart.Pause : resume;
             int count = Math.Min(slice, _weight.Inputs - start);
-            kernels.UnpackPanel(_weight.Type, weights + _weight.Type.RowBytes(start), _weight.RowBytes, outputs, count, panel, slice);
+            if (_weight.Packed is { } packed)
+            {
+                for (int i = 0; i < outputs; i++)
+                {
+                    PackedTiles.Unpack(
+                        packed, output + i, start / PackedLayout.UnitNumbers, slice / PackedLayout.UnitNumbers, panel + (i * KernelSet.PanelStride(slice)));
+                }
+            }
+            else
+            {
+                kernels.UnpackPanel(_weight.Type, weights + _weight.Type.RowBytes(start), _weight.RowBytes, outputs, count, panel, slice);
+            }
+
             kernels.Tile(x + start, _xStride, rows, panel, outputs, slice, y, _yStride, carry, part);
             resume = TilePart.Resume;
             start += slice;

@@ -11,12 +11,20 @@ internal sealed unsafe class NativeBuffer : IDisposable
     private const int Alignment = 64;
     private void* _allocation;
 
-    public NativeBuffer(long byteLength)
+    /// <param name="byteLength">Bytes wanted.</param>
+    /// <param name="weights">Asks for huge pages, on whose border it then lies: for what every step reads from end to end.</param>
+    public NativeBuffer(long byteLength, bool weights = false)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(byteLength);
         ByteLength = byteLength;
-        _allocation = NativeMemory.AllocZeroed(checked((nuint)byteLength + (2 * Alignment)));
-        Pointer = (byte*)(((nuint)_allocation + Alignment - 1) & ~(nuint)(Alignment - 1));
+        bool huge = weights && byteLength >= HugePages.Size;
+        int border = huge ? HugePages.Size : Alignment;
+        _allocation = NativeMemory.AllocZeroed(checked((nuint)byteLength + (nuint)border + Alignment));
+        Pointer = (byte*)(((nuint)_allocation + (nuint)border - 1) & ~((nuint)border - 1));
+        if (huge)
+        {
+            HugePages.Advise(Pointer, byteLength);
+        }
     }
 
     ~NativeBuffer() => Free();
