@@ -110,10 +110,15 @@ internal static unsafe partial class PackedTiles
             for (int last = units; last > 0; last--)
             {
                 Unpack(header, data, slots, tables, unpacked);
+                byte* ahead = data + (UnitsAhead * PackedLayout.UnitBytes);
                 data += PackedLayout.UnitBytes;
                 slots++;
                 for (byte* words = unpacked; words < unpacked + PackedLayout.WholeUnitBytes; words += 64)
                 {
+                    Sse.Prefetch0(ahead);
+                    Sse.Prefetch0(ahead + 64);
+                    ahead += 128;
+
                     // Sixteen numbers in the low halves, the next sixteen in the high ones.
                     Vector512<uint> pairs0 = Vector512.Load((uint*)words);
                     Vector512<uint> pairs1 = Vector512.Load((uint*)(words + 256));

@@ -120,11 +120,7 @@ internal static unsafe partial class PackedTiles
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Unpack(byte* header, byte* data, int* slots, byte* tables, byte* unpacked)
     {
-        for (int line = 0; line < PackedLayout.UnitBytes; line += 64)
-        {
-            Sse.Prefetch0(data + (UnitsAhead * PackedLayout.UnitBytes) + line);
-        }
-
+        Sse.Prefetch0(data + (UnitsAhead * PackedLayout.UnitBytes) + 512);
         UnpackOutput(data, tables, unpacked);
         UnpackOutput(data + PackedLayout.OutputUnitBytes, tables + 64, unpacked + PackedLayout.WholeUnitBytes);
         UnpackOutput(data + (2 * PackedLayout.OutputUnitBytes), tables + 128, unpacked + (2 * PackedLayout.WholeUnitBytes));
