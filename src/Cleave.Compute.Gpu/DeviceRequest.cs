@@ -15,6 +15,9 @@ public sealed record DeviceRequest
     /// <summary>Threads of a CPU device; null takes its default.</summary>
     public int? CpuThreads { get; init; }
 
+    /// <summary>Keeps a CPU's BF16 matrices packed (<see cref="CpuDevice.PacksBF16"/>); a GPU keeps them as they are stored.</summary>
+    public bool PackBF16 { get; init; }
+
     /// <summary>Says what would fit into the bytes given, for the message when too little memory is free; or null.</summary>
     public Func<long, string>? Advise { get; init; }
 }

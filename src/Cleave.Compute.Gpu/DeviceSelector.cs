@@ -21,7 +21,7 @@ public static class DeviceSelector
 
     /// <summary>Opens a device. auto is the first CUDA device with enough free memory, else the CPU.</summary>
     /// <param name="request">Which, and for what.</param>
-    /// <param name="say">Told which device auto chose, and why; or null.</param>
+    /// <param name="say">Told which device auto chose, and why, and what of the request it cannot do; or null.</param>
     /// <exception cref="DeviceUnavailableException">There is no such device; the message says what there is.</exception>
     /// <exception cref="GpuMemoryException">It has too little free memory; the message says what would fit.</exception>
     public static IComputeDevice Open(DeviceRequest request, Action<string>? say = null)
@@ -30,9 +30,9 @@ public static class DeviceSelector
         (string kind, int index) = Parse(request.Name);
         return kind switch
         {
-            "cpu" => new CpuDevice(threads: request.CpuThreads),
+            "cpu" => OpenCpu(request, say),
             "auto" => OpenAuto(request, say),
-            _ => WithRoom(OpenGpu(kind, index, request.EmbeddingOnHost), request),
+            _ => WithRoom(Stored(OpenGpu(kind, index, request.EmbeddingOnHost), request, say), request),
         };
     }
 
@@ -122,7 +122,7 @@ public static class DeviceSelector
             if (device.FreeBytes >= request.NeededBytes)
             {
                 say?.Invoke($"computing on {device.Name} ({device.Hardware})");
-                return device;
+                return Stored(device, request, say);
             }
 
             why = string.Create(
@@ -135,7 +135,28 @@ public static class DeviceSelector
             say?.Invoke($"computing on the CPU: {why}");
         }
 
-        return new CpuDevice(threads: request.CpuThreads);
+        return OpenCpu(request, say);
+    }
+
+    private static CpuDevice OpenCpu(DeviceRequest request, Action<string>? say)
+    {
+        var device = new CpuDevice(threads: request.CpuThreads, packBF16: request.PackBF16);
+        if (request.PackBF16 && !device.PacksBF16)
+        {
+            say?.Invoke("weights are read as they are stored, not packed: that takes a processor with AVX-512 VBMI, and the avx512 kernels");
+        }
+
+        return device;
+    }
+
+    private static GpuDevice Stored(GpuDevice device, DeviceRequest request, Action<string>? say)
+    {
+        if (request.PackBF16)
+        {
+            say?.Invoke($"weights stay as they are stored, not packed: {device.Name} is no CPU, and its memory does not bound it as a CPU's does");
+        }
+
+        return device;
     }
 
     private static GpuDevice WithRoom(GpuDevice device, DeviceRequest request)

@@ -8,4 +8,10 @@ public enum WeightPrecision
 
     /// <summary>Floating-point matrices become Q8_0 (<see cref="QuantizedModel"/>).</summary>
     Q8,
+
+    /// <summary>
+    /// The same numbers: a CPU keeps BF16 matrices in three quarters of their bytes, in memory of its own, bit for bit what is stored. Other devices
+    /// and other types use them as they are stored.
+    /// </summary>
+    Packed,
 }

@@ -17,6 +17,7 @@ internal static class TrustedDevice
         return new DeviceRequest
         {
             Name = devices.Device,
+            PackBF16 = settings.Weights == WeightPrecision.Packed,
             EmbeddingOnHost = devices.EmbeddingOnHost,
             NeededBytes = source.HasEnds ? Needs(source, settings.Cut, devices, kvTokens, null) : 0,
             Advise = free => Advice(source, settings, kvTokens, free),

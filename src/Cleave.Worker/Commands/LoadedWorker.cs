@@ -37,6 +37,7 @@ internal sealed class LoadedWorker : IDisposable
                 {
                     Name = options.Device,
                     CpuThreads = options.Threads,
+                    PackBF16 = options.Weights == WeightPrecision.Packed,
                     NeededBytes = source.Layers.Contains(range) ? Needs(source, options, range, options.KvTokens, null) : 0,
                     Advise = free => Advice(source, options, range, free),
                 },

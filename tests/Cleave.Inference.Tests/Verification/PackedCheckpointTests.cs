@@ -1,0 +1,76 @@
+using Cleave.Compute;
+using Cleave.Compute.Gpu;
+using Cleave.Inference.Verification;
+using Cleave.Models;
+
+namespace Cleave.Inference.Tests.Verification;
+
+/// <summary>BF16 checkpoints computed from packed weights: every number a reference is compared with is the one of the stored weights.</summary>
+public sealed class PackedCheckpointTests : IDisposable
+{
+    private const string Wide = "\"hidden_size\": 128, \"intermediate_size\": 256, \"head_dim\": 32";
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("cleave-packed-");
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Theory]
+    [InlineData("llama", "")]
+    [InlineData("llama", ", \"tie_word_embeddings\": true")]
+    [InlineData("qwen2", ", \"use_sliding_window\": false")]
+    [InlineData("phi3", "")]
+    [InlineData("mixtral", ", \"num_local_experts\": 4, \"num_experts_per_tok\": 2, \"sliding_window\": null")]
+    public void Agrees_with_the_slow_model_to_the_last_bit_as_from_stored_weights(string type, string changes)
+    {
+        Checkpoint checkpoint = RandomCheckpoint.Make(type, $"{{{Wide}{changes}}}", dtype: "BF16", layers: 2);
+        ReferenceActivations golden = ReferenceActivations.Open(SlowReference.Write(checkpoint, Path.Combine(_folder.FullName, "golden.safetensors"), 40));
+        string model = checkpoint.WriteTo(_folder, "model");
+        (VerificationReport stored, long nothing) = Verify(model, golden, WeightPrecision.Stored);
+        (VerificationReport packed, long bytes) = Verify(model, golden, WeightPrecision.Packed);
+        using var device = new CpuDevice(packBF16: true);
+        Assert.Equal(0, nothing);
+        Assert.Equal(device.PacksBF16, bytes > 0);
+        Assert.True(packed.Passed);
+        Assert.Equal(stored.LayerErrors, packed.LayerErrors);
+        Assert.Equal(stored.LogitsError, packed.LogitsError);
+        Assert.Equal(stored.GreedyEqualUntil, packed.GreedyEqualUntil);
+    }
+
+    [Fact]
+    public void Packing_changes_no_hash_that_the_sides_compare()
+    {
+        string model = RandomCheckpoint.Make("llama", $"{{{Wide}}}", dtype: "BF16", layers: 2).WriteTo(_folder, "model");
+        using IModelSource stored = ModelSource.Open(model);
+        using IModelSource packed = ModelSource.Open(model, WeightPrecision.Packed);
+        Assert.Equal(LayerHash.Compute(stored, 1), LayerHash.Compute(packed, 1));
+        using var one = new CpuDevice();
+        using var other = new CpuDevice(packBF16: true);
+        Assert.Equal(one.Fingerprint, other.Fingerprint);
+    }
+
+    [Fact]
+    public void A_device_that_does_not_pack_says_so()
+    {
+        var said = new List<string>();
+        using IComputeDevice gpu = DeviceSelector.Open(new DeviceRequest { Name = DeviceSelector.Emulated, PackBF16 = true }, said.Add);
+        Assert.Contains("not packed", Assert.Single(said), StringComparison.Ordinal);
+        said.Clear();
+        using IComputeDevice cpu = DeviceSelector.Open(new DeviceRequest { Name = "cpu", PackBF16 = true }, said.Add);
+        Assert.Equal(((CpuDevice)cpu).PacksBF16, said.Count == 0);
+    }
+
+    /// <summary>What the comparison found, and how many bytes the device held for the weights of the layers.</summary>
+    private static (VerificationReport Report, long WeightBytes) Verify(string model, ReferenceActivations golden, WeightPrecision weights)
+    {
+        using IModelSource source = ModelSource.Open(model, weights);
+        using IComputeDevice device = DeviceSelector.Open(new DeviceRequest { Name = "cpu", PackBF16 = weights == WeightPrecision.Packed });
+        long bytes;
+        using (DeviceWeight weight = device.LoadWeight([source.Layer(0, LayerTensor.AttentionOutput)!]))
+        {
+            bytes = weight.DeviceBytes;
+        }
+
+        using var verifier = new ModelVerifier(device, source, 64);
+        return (verifier.Compare(golden), bytes);
+    }
+}
