@@ -59,6 +59,13 @@ public sealed unsafe class CpuDevice : IComputeDevice
     /// <summary>The kernel paths this machine can run, best first.</summary>
     public static IReadOnlyList<KernelPath> SupportedPaths { get; } = [.. KernelTable.Supported];
 
+    /// <summary>
+    /// Memory that a matrix takes once packed, without the few numbers that are kept whole (about 0.1 % in trained models); null for one that is
+    /// never packed.
+    /// </summary>
+    public static long? PackedBytes(ElementType type, long outputs, long inputs) =>
+        type == ElementType.BF16 && PackedLayout.Fits(inputs) ? new PackedLayout(checked((int)outputs), checked((int)inputs)).Bytes : null;
+
     /// <inheritdoc />
     public DeviceWeight LoadWeight(IReadOnlyList<TensorData> stacked)
     {

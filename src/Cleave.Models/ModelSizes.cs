@@ -17,7 +17,8 @@ public sealed class ModelSizes
         _layers = [.. Enumerable.Range(Layers.Start, Layers.Count).Select(layer => TensorsOf(source, layer).Sum(pair => Bytes(pair.Tensor, pair.Role == LayerTensor.Router)))];
         if (source.HasEnds)
         {
-            EmbeddingBytes = Bytes(source.End(EndTensor.Embedding), keep: false);
+            // Rows of it are looked up, none multiplied: it is not packed.
+            EmbeddingBytes = Bytes(source.End(EndTensor.Embedding), keep: precision == WeightPrecision.Packed);
             FinalNormBytes = Bytes(source.End(EndTensor.FinalNorm), keep: false);
             LmHeadBytes = Bytes(source.End(EndTensor.LmHead), keep: false);
         }
@@ -73,6 +74,10 @@ public sealed class ModelSizes
         }
     }
 
-    private long Bytes(TensorData tensor, bool keep) =>
-        Precision == WeightPrecision.Q8 && !keep && Q8Encoder.Applies(tensor) ? tensor.Rows * ElementType.Q8_0.RowBytes(tensor.Columns) : tensor.ByteLength;
+    private long Bytes(TensorData tensor, bool keep) => Precision switch
+    {
+        WeightPrecision.Q8 when !keep && Q8Encoder.Applies(tensor) => tensor.Rows * ElementType.Q8_0.RowBytes(tensor.Columns),
+        WeightPrecision.Packed when !keep && tensor.Shape.Length > 1 => CpuDevice.PackedBytes(tensor.Type, tensor.Rows, tensor.Columns) ?? tensor.ByteLength,
+        _ => tensor.ByteLength,
+    };
 }

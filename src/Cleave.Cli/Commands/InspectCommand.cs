@@ -65,6 +65,11 @@ internal sealed class InspectCommand : TaughtCommand
         Fact("vocabulary", $"{report.VocabularySize}{(report.TiedEmbeddings ? ", embedding and LM head tied" : "")}");
         Fact("context", $"{report.ContextLength} tokens");
         Fact("weights", $"{string.Join(", ", report.BytesByType.Select(static pair => FormattableString.Invariant($"{pair.Key} {ByteText.Of(pair.Value)}")))}");
+        if (report.PackedBytes is { } packed)
+        {
+            Fact("packed", $"layers and LM head in {ByteText.Of(packed)} of memory with --weights packed, on a CPU with AVX-512 VBMI");
+        }
+
         console.Write(facts);
         if (report is not { Head: { } head, Middle: { } middle, Tail: { } tail })
         {

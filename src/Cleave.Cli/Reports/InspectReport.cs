@@ -61,6 +61,9 @@ internal sealed record InspectReport
     /// <summary>Weight bytes of embedding, final norm and LM head.</summary>
     public required long EndBytes { get; init; }
 
+    /// <summary>Bytes of layers and LM head on a CPU with --weights packed; null when nothing of them is packed.</summary>
+    public long? PackedBytes { get; init; }
+
     /// <summary>Bytes of keys and values per token and layer, as float32.</summary>
     public required long KvBytesPerTokenAndLayer { get; init; }
 
@@ -101,6 +104,13 @@ internal sealed record InspectReport
 
         SideReport Side(LayerRange range, long more) => new(
             range.ToString(), layerBytes.Skip(range.Start - source.Layers.Start).Take(range.Count).Sum() + more, kv * range.Count * contextTokens);
+        long Products(WeightPrecision precision)
+        {
+            var sizes = ModelSizes.Of(source, precision);
+            return sizes.LayerBytes.Sum() + sizes.LmHeadBytes;
+        }
+
+        long packed = Products(WeightPrecision.Packed);
         bool whole = source.HasEnds && source.Layers.Count == config.Layers;
         return new InspectReport
         {
@@ -122,6 +132,7 @@ internal sealed record InspectReport
             BytesByType = byType,
             LayerBytes = layerBytes,
             EndBytes = embedding + output,
+            PackedBytes = packed < Products(WeightPrecision.Stored) ? packed : null,
             KvBytesPerTokenAndLayer = kv,
             Head = whole ? Side(cut.HeadRange, embedding) : null,
             Middle = whole ? Side(cut.MiddleRange(config.Layers), 0) : null,

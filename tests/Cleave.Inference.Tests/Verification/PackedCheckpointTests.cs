@@ -1,5 +1,6 @@
 using Cleave.Compute;
 using Cleave.Compute.Gpu;
+using Cleave.Engine;
 using Cleave.Inference.Verification;
 using Cleave.Models;
 
@@ -46,6 +47,24 @@ public sealed class PackedCheckpointTests : IDisposable
         using var one = new CpuDevice();
         using var other = new CpuDevice(packBF16: true);
         Assert.Equal(one.Fingerprint, other.Fingerprint);
+    }
+
+    [Fact]
+    public void Sizes_say_what_packing_takes()
+    {
+        string model = RandomCheckpoint.Make("llama", $"{{{Wide}}}", dtype: "BF16", layers: 2).WriteTo(_folder, "model");
+        using IModelSource source = ModelSource.Open(model);
+        using var device = new CpuDevice(packBF16: true);
+        long before = device.AllocatedBytes;
+        using LayerStack layers = LayerStack.Load(device, source, source.Layers);
+        long taken = device.AllocatedBytes - before;
+        long expected = ModelSizes.Of(source, WeightPrecision.Packed).BytesOf(source.Layers);
+        Assert.True(expected < ModelSizes.Of(source).BytesOf(source.Layers));
+        if (device.PacksBF16)
+        {
+            // Stacked matrices share tiles and norms become float32; numbers kept whole come on top.
+            Assert.InRange(taken, 0.95 * expected, 1.1 * expected);
+        }
     }
 
     [Fact]
