@@ -108,11 +108,9 @@ internal static unsafe partial class PackedTiles
     {
         for (int i = 0; i < PackedLayout.TileOutputs; i++)
         {
-            Vector128<byte> table = Vector128.Load(header + (i * PackedLayout.TableLength));
-            for (int copy = 0; copy < 4; copy++)
-            {
-                table.Store(tables + (64 * i) + (16 * copy));
-            }
+            // Repeated in a register: a load of what four stores wrote waits until they have left the core.
+            Vector512<long> table = Vector128.Load((long*)(header + (i * PackedLayout.TableLength))).ToVector256Unsafe().ToVector512Unsafe();
+            Avx512F.Shuffle4x128(table, table, 0).Store((long*)(tables + (64 * i)));
         }
     }
 
