@@ -60,7 +60,7 @@ internal sealed unsafe class MatMulJob(KernelSet kernels, WorkerScratch scratch,
         _yStride = yStride;
         _rows = rows;
         _paddedK = (k + 15) & ~15;
-        _inPlace = rows <= kernels.MostDotRows(weight.Type, k);
+        _inPlace = weight.Packed is not null || rows <= kernels.MostDotRows(weight.Type, k);
         if (_paddedK != k)
         {
             PadRows(k);

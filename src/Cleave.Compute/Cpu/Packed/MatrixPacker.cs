@@ -114,6 +114,7 @@ internal sealed unsafe class MatrixPacker
     }
 
     /// <summary>The row's most frequent high bytes; true when there are no others.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private bool WriteTable(ushort* row, byte* table)
     {
         // Two counts for each byte: neighbours are often equal, and a count waits for the one before.
