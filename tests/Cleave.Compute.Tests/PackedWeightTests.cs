@@ -135,7 +135,7 @@ public sealed class PackedWeightTests
         {
             TensorData[] stacked = [.. weights.Select(weight => weight.Data)];
             using DeviceWeight expected = stored.LoadWeight(stacked);
-            float[] x = Samples.Normal(random, 40 * inputs);
+            float[] x = Samples.Normal(random, 139 * inputs);
             float[] bias = Samples.Normal(random, expected.Outputs);
             foreach (int threads in (int[])[1, 3])
             {
@@ -146,8 +146,8 @@ public sealed class PackedWeightTests
                     Assert.Equal(wanted && device.PacksBF16, loaded.DeviceBytes > 0);
                 }
 
-                // Up to 16 rows read the weights in place; 17 and 40 take panels.
-                foreach (int rows in (int[])[1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 17, 40])
+                // The stored matrix takes panels from 17 rows on; the packed one takes blocks of 64.
+                foreach (int rows in (int[])[1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 17, 40, 64, 65, 139])
                 {
                     float[] some = x[..(rows * inputs)];
                     Check.SameBits(
