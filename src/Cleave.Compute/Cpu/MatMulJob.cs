@@ -79,7 +79,7 @@ internal sealed unsafe class MatMulJob(KernelSet kernels, WorkerScratch scratch,
         {
             packed.Reserve((long)rows * k * sizeof(float));
             _x = (float*)packed.Of(0);
-            if (rows > PackedBlockRows)
+            if (rows > ManyPackedRows)
             {
                 _packRows.Run(team, x, xStride, rows, PackedBlockRows, k, _x);
             }

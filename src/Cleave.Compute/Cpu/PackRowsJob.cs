@@ -11,8 +11,8 @@ internal sealed unsafe class PackRowsJob : ParallelJob
 
     private float* _x;
     private long _xStride;
-    private int _rows;
     private int _wholeParts;
+    private int _rest;
     private int _k;
     private float* _packed;
 
@@ -21,18 +21,30 @@ internal sealed unsafe class PackRowsJob : ParallelJob
     {
         _x = x;
         _xStride = xStride;
-        _rows = rows;
         _wholeParts = rows / blockRows * (blockRows / PartRows);
+        _rest = rows % blockRows;
         _k = k;
         _packed = packed;
-        team.Run(this, _wholeParts + (rows % blockRows > 0 ? 1 : 0));
+        team.Run(this, _wholeParts + ((_rest + PartRows - 1) / PartRows));
     }
 
     public override void Run(int item, int worker)
     {
-        // The rows behind the last whole block are cut into equal parts, whatever their number.
-        int first = item * PartRows;
-        int count = item < _wholeParts ? PartRows : _rows - first;
+        int first = Math.Min(item, _wholeParts) * PartRows;
+        int count = PartRows;
+        if (item >= _wholeParts)
+        {
+            // The rows behind the last whole block are cut into equal parts, whatever their number.
+            int left = _rest;
+            count = KernelSet.PartRows(left);
+            for (int part = _wholeParts; part < item; part++)
+            {
+                first += count;
+                left -= count;
+                count = KernelSet.PartRows(left);
+            }
+        }
+
         KernelSet.PackRows(_x + (first * _xStride), _xStride, count, _k, _packed + ((long)first * _k));
     }
 }
