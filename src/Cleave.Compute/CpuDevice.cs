@@ -6,7 +6,7 @@ namespace Cleave.Compute;
 
 /// <summary>
 /// The CPU behind <see cref="IComputeDevice"/>. Every kernel path and every number of threads gives the same bits
-/// (docs/decisions/0001-cpu-kernels.md). Operations run before they return.
+/// (docs/ARCHITECTURE.md). Operations run before they return.
 /// </summary>
 public sealed unsafe class CpuDevice : IComputeDevice
 {
