@@ -57,7 +57,7 @@ internal static class ProductFigures
                 15, () => Pairs.Time(() => Multiply(packing, x, packed, y, rows)), () => Pairs.Time(() => Multiply(device, x, stored, y, rows)));
             double work = Products * (double)rows * Inputs * Outputs / 1e9;
             yield return new Figure(
-                $"{Rows(rows)}, BF16 packed, {Outputs} x {Inputs}", work / pairs.First, "G/s", work / pairs.Second, "BF16 as stored", pairs.SecondOverFirst);
+                $"{Rows(rows)}, BF16 packed against stored, {Outputs} x {Inputs}", work / pairs.First, "G/s", work / pairs.Second, "as stored", pairs.SecondOverFirst);
         }
     }
 
