@@ -70,6 +70,17 @@ public sealed class ServingLimits
     [Range(1, 1_000_000)]
     public int MaxConnections { get; set; } = 1024;
 
+    /// <summary>How long an idle connection whose TCP connection was lost is kept for its client to go on with it over another one.</summary>
+    public TimeSpan KeptConnectionTime { get; set; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>Most connections so kept; the oldest goes first.</summary>
+    [Range(0, 65_536)]
+    public int MaxKeptConnections { get; set; } = 128;
+
+    /// <summary>Most of one tenant.</summary>
+    [Range(0, 65_536)]
+    public int MaxKeptConnectionsPerTenant { get; set; } = 16;
+
     /// <summary>Time for the next worker of a chain to be connected to and to let us attach.</summary>
     public TimeSpan NextTimeout { get; set; } = TimeSpan.FromSeconds(5);
 

@@ -3,7 +3,6 @@ using Cleave.Engine;
 using Cleave.Protocol;
 using Cleave.Protocol.Codec;
 using Cleave.Protocol.Frames;
-using Cleave.Protocol.Grpc;
 using Cleave.Protocol.Links;
 
 namespace Cleave.Inference.Sessions;
@@ -89,8 +88,9 @@ public sealed partial class RemoteMiddle
                 if (!sessionGone)
                 {
                     await ResumeAsync(cancellationToken);
+                    string how = _stream is { HasMoved: true } ? ", over the reserve carried on" : "";
                     Tell(new SessionEvent(
-                        SessionEventKind.Resumed, problem.Error.Code == WireErrorCode.Busy ? "the worker has room again" : "the connection was lost and resumed", Stopwatch.GetElapsedTime(started).TotalMilliseconds, _pending.Count));
+                        SessionEventKind.Resumed, problem.Error.Code == WireErrorCode.Busy ? "the worker has room again" : $"the connection was lost and resumed{how}", Stopwatch.GetElapsedTime(started).TotalMilliseconds, _pending.Count));
                     return;
                 }
 
@@ -288,10 +288,10 @@ public sealed partial class RemoteMiddle
     /// Unanswered frames that go out right behind the ticket: those that were lost on their way are answered a round trip sooner, the others
     /// twice. In order, from the first.
     /// </summary>
-    private ClientFrame[] FramesAhead()
+    private ClientFrame[] FramesAhead(int most)
     {
         int bytes = 0;
-        return [.. _pending.Select(FrameOf).TakeWhile(frame => (bytes += FrameCodec.Size(frame)) <= WorkerMethods.AheadBytes)];
+        return [.. _pending.Select(FrameOf).TakeWhile(frame => (bytes += FrameCodec.Size(frame)) <= most)];
     }
 
     private async Task SendAheadAsync(ILinkStream stream, ClientFrame[] frames)
@@ -338,7 +338,7 @@ public sealed partial class RemoteMiddle
             new OpenFrame(ProtocolVersion.Highest, _options.Range.Start, _options.Range.End, _options.WireType, _options.MaxTokens, resume) { Next = next }, cancellationToken);
 
         // The answer is waited for first: it has a deadline, and on a path that died in silence a send may take for ever.
-        ClientFrame[] ahead = resume is null ? [] : FramesAhead();
+        ClientFrame[] ahead = resume is null ? [] : FramesAhead(_stream.AheadBytes);
         Task sending = SendAheadAsync(_stream, ahead);
         if (await NextAsync(cancellationToken, resume is null ? null : _options.ResumeTimeout) is not OpenedFrame opened)
         {

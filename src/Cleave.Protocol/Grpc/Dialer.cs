@@ -14,16 +14,25 @@ internal sealed class Dialer(PairingLink pairing, bool fastOpen)
 {
     private volatile IPAddress? _answered;
     private volatile bool _drops;
+    private volatile bool _carriesNothingOn;
+
+    /// <summary>False once a connection was there and did not answer a move: something on the path lets nothing pass but TLS.</summary>
+    public bool CarriesOn
+    {
+        get => !_carriesNothingOn;
+        set => _carriesNothingOn = !value;
+    }
 
     /// <summary>Connects, or makes ready to.</summary>
     /// <param name="opened">Told once there is a connection: before this returns, or when the first bytes have come.</param>
     /// <param name="closed">Told when it is gone, if there was one.</param>
     /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="early">False to do without Fast Open: what it would win is won otherwise.</param>
     /// <exception cref="SocketException">It cannot be reached.</exception>
-    public async ValueTask<Stream> DialAsync(Action opened, Action closed, CancellationToken cancellationToken)
+    public async ValueTask<Stream> DialAsync(Action opened, Action closed, CancellationToken cancellationToken, bool early = true)
     {
         // 1. The name is resolved every time: a worker may move.
-        IPAddress? address = fastOpen && !_drops && _answered is { } answered && await ResolvesToAsync(answered, cancellationToken).ConfigureAwait(false) ? answered : null;
+        IPAddress? address = early && fastOpen && !_drops && _answered is { } answered && await ResolvesToAsync(answered, cancellationToken).ConfigureAwait(false) ? answered : null;
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {

@@ -10,14 +10,27 @@ internal sealed class GrpcLane : IDisposable
     private readonly SocketsHttpHandler _handler;
     private readonly GrpcChannel _channel;
     private int _open;
+    private int _asking;
     private volatile bool _doubtful;
+    private volatile LaneConnection? _connection;
 
     public GrpcLane(PairingLink pairing, Dialer dialer, PinnedHandshake handshake, GrpcLinkOptions options)
     {
         _handler = new SocketsHttpHandler
         {
             ConnectTimeout = options.ConnectTimeout,
-            ConnectCallback = (_, cancellationToken) => dialer.DialAsync(Opened, Closed, cancellationToken),
+            ConnectCallback = async (_, cancellationToken) =>
+            {
+                if (!options.Migrates)
+                {
+                    return await dialer.DialAsync(Opened, Closed, cancellationToken).ConfigureAwait(false);
+                }
+
+                LaneConnection connection = await LaneConnection.DialAsync(
+                    dialer, () => Volatile.Read(ref _asking) == 0, options.MigrationTimeout, Opened, Closed, cancellationToken).ConfigureAwait(false);
+                _connection = connection;
+                return connection.Stream;
+            },
             SslOptions = handshake.Options(),
             InitialHttp2StreamWindowSize = WorkerMethods.StreamWindowBytes,
             KeepAlivePingDelay = options.KeepAliveDelay,
@@ -45,6 +58,9 @@ internal sealed class GrpcLane : IDisposable
 
     public CallInvoker Invoker { get; }
 
+    /// <summary>Its connection now, or the last one; null where connections do not migrate.</summary>
+    public LaneConnection? Connection => _connection;
+
     /// <summary>Told when its connection is gone or in doubt.</summary>
     public Action? Lost { get; set; }
 
@@ -63,6 +79,12 @@ internal sealed class GrpcLane : IDisposable
 
     /// <summary>A call on it was answered.</summary>
     public void Trust() => _doubtful = false;
+
+    /// <summary>A Describe begins on it.</summary>
+    public void AskingBegins() => Interlocked.Increment(ref _asking);
+
+    /// <summary>It has ended.</summary>
+    public void AskingEnded() => Interlocked.Decrement(ref _asking);
 
     public void Dispose()
     {

@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using Cleave.Protocol.Codec;
 using Cleave.Protocol.Frames;
 using Cleave.Protocol.Links;
+using Cleave.Protocol.Migration;
 using Cleave.Protocol.Pairing;
 using Grpc.Core;
 
@@ -25,6 +26,7 @@ public sealed class GrpcLink : ILink
     private readonly GrpcLane[] _lanes;
     private readonly ReserveKeeper? _reserve;
     private readonly Metadata _token;
+    private readonly Metadata _describing;
 
     public GrpcLink(PairingLink pairing, GrpcLinkOptions? options = null)
         : this(pairing, WorkerMethods.TokenScheme, options)
@@ -37,6 +39,7 @@ public sealed class GrpcLink : ILink
         _options = options ?? new GrpcLinkOptions();
         _handshake = new PinnedHandshake(pairing);
         _token = new Metadata { { WorkerMethods.TokenKey, scheme + pairing.Token } };
+        _describing = _options.Migrates ? [.. _token, new Metadata.Entry(WorkerMethods.MigrationKey, "1")] : _token;
         Address = HopAddress.Of(pairing);
         var dialer = new Dialer(pairing, _options.FastOpen);
         _lanes = [.. Enumerable.Range(0, _options.KeepsReserve ? 2 : 1).Select(_ => new GrpcLane(pairing, dialer, _handshake, _options))];
@@ -66,8 +69,18 @@ public sealed class GrpcLink : ILink
         byte[] json;
         try
         {
-            using AsyncUnaryCall<byte[]> call = lane.Invoker.AsyncUnaryCall(WorkerMethods.Describe, null, new CallOptions(_token, cancellationToken: linked.Token), []);
-            json = await call.ResponseAsync.ConfigureAwait(false);
+            using AsyncUnaryCall<byte[]> call = lane.Invoker.AsyncUnaryCall(WorkerMethods.Describe, null, new CallOptions(_describing, cancellationToken: linked.Token), []);
+            lane.AskingBegins();
+            try
+            {
+                json = await call.ResponseAsync.ConfigureAwait(false);
+                Metadata told = await call.ResponseHeadersAsync.ConfigureAwait(false);
+                lane.Connection?.Own(MigrationKey.TryParse(told.GetValue(WorkerMethods.MigrationKey)));
+            }
+            finally
+            {
+                lane.AskingEnded();
+            }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {

@@ -24,6 +24,14 @@ public sealed class GrpcLinkOptions
     /// <summary>True to connect again, to an address that has answered before, with TCP Fast Open where both hosts' systems have it: a round trip less.</summary>
     public bool FastOpen { get; set; } = true;
 
+    /// <summary>
+    /// True to carry an idle connection on when its TCP connection is lost: its TLS goes on over another one, where the worker gave the right to it.
+    /// </summary>
+    public bool Migrates { get; set; } = true;
+
+    /// <summary>Time for that; then the connection is lost as any other.</summary>
+    public TimeSpan MigrationTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Largest frame taken from the worker; larger claims are refused before anything is read.</summary>
     public int MaxReceiveBytes { get; set; } = 64 << 20;
 

@@ -10,6 +10,7 @@ internal sealed class GrpcLinkStream : ILinkStream
 {
     private readonly GrpcLink _link;
     private readonly GrpcLane _lane;
+    private readonly LaneConnection? _connection;
     private readonly CancellationTokenSource _gone = new();
     private readonly AsyncDuplexStreamingCall<ClientFrame, byte[]> _call;
     private long _bytesSent;
@@ -20,12 +21,18 @@ internal sealed class GrpcLinkStream : ILinkStream
     {
         _link = link;
         _lane = lane;
+        _connection = lane.IsClosed ? null : lane.Connection;
+        _connection?.SessionBegins();
         _call = lane.Invoker.AsyncDuplexStreamingCall(WorkerMethods.ClientSession, null, new CallOptions(token, cancellationToken: _gone.Token));
     }
 
     public long BytesSent => Volatile.Read(ref _bytesSent);
 
     public long BytesReceived => Volatile.Read(ref _bytesReceived);
+
+    public int AheadBytes => _connection is { IsWarm: true } ? WorkerMethods.WarmAheadBytes : WorkerMethods.AheadBytes;
+
+    public bool HasMoved => _connection is { HasMoved: true };
 
     public async ValueTask SendAsync(ClientFrame frame, CancellationToken cancellationToken)
     {
@@ -82,7 +89,12 @@ internal sealed class GrpcLinkStream : ILinkStream
             throw Lost(e);
         }
 
-        Interlocked.Add(ref _bytesReceived, bytes.Length);
+        if (Interlocked.Add(ref _bytesReceived, bytes.Length) == bytes.Length)
+        {
+            // One that was made for this call: none of it can be another's.
+            (_connection ?? _lane.Connection)?.SessionAnswered();
+        }
+
         return FrameCodec.TryRead(bytes, out WorkerFrame? frame, out WireError? error) ? frame : throw new WireException(error!);
     }
 

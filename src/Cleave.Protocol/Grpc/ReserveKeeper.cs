@@ -76,11 +76,11 @@ internal sealed class ReserveKeeper(GrpcLane[] lanes, Func<GrpcLane, Cancellatio
 
     private async Task KeepAsync()
     {
-        TimeSpan pause = options.ReserveDelay;
+        TimeSpan pause = TimeSpan.Zero;
         try
         {
             // The sessions' own connection first.
-            await Task.Delay(pause, options.TimeProvider, _over.Token).ConfigureAwait(false);
+            await Task.Delay(options.ReserveDelay, options.TimeProvider, _over.Token).ConfigureAwait(false);
             while (true)
             {
                 GrpcLane lane;
@@ -91,7 +91,7 @@ internal sealed class ReserveKeeper(GrpcLane[] lanes, Func<GrpcLane, Cancellatio
 
                 if (lane.IsUsable)
                 {
-                    pause = options.ReserveDelay;
+                    pause = TimeSpan.Zero;
                     await _lost.WaitAsync(_over.Token).ConfigureAwait(false);
                     continue;
                 }

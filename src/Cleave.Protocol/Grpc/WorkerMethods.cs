@@ -22,6 +22,12 @@ public static class WorkerMethods
     /// <summary>What precedes a hop ticket, shown by another worker.</summary>
     public const string HopScheme = "Hop ";
 
+    /// <summary>
+    /// Metadata key of the right to carry the connection on (<see cref="Migration.MigrationKey"/>): a client asks for it by any value, with Describe; the
+    /// worker's answer is the secret.
+    /// </summary>
+    public const string MigrationKey = "cleave-migration";
+
     /// <summary>HTTP/2 flow-control window of a stream in bytes: at 80 ms a default window stalls a step of 64 rows.</summary>
     public const int StreamWindowBytes = 8 << 20;
 
@@ -33,6 +39,9 @@ public static class WorkerMethods
     /// its first window is there.
     /// </summary>
     public const int AheadBytes = 60_000;
+
+    /// <summary>The same on a connection whose windows are there. More would cost a link that did not lose them more than a round trip.</summary>
+    public const int WarmAheadBytes = 256 << 10;
 
     private static readonly Marshaller<byte[]> s_bytes = new(
         static (bytes, context) => context.Complete(bytes),

@@ -34,6 +34,12 @@ public interface ILinkStream : IAsyncDisposable
     /// <inheritdoc cref="BytesSent"/>
     long BytesReceived { get; }
 
+    /// <summary>Bytes of unanswered frames that may go out behind a resume's open frame before it is answered.</summary>
+    int AheadBytes => Grpc.WorkerMethods.AheadBytes;
+
+    /// <summary>True when it goes over a connection that was carried on when its TCP connection was lost.</summary>
+    bool HasMoved => false;
+
     /// <summary>
     /// Sends a frame. The frame's memory may be reused once the task completes. On a stream that is over already
     /// a frame may vanish without an exception: <see cref="ReceiveAsync"/> tells why it is over.

@@ -52,4 +52,10 @@ internal static partial class WorkerLog
 
     [LoggerMessage(15, LogLevel.Information, "Session {Session} goes on with its next worker {Next}, {Frames} frames sent again")]
     public static partial void NextResumed(ILogger logger, long session, string next, int frames);
+
+    [LoggerMessage(17, LogLevel.Information, "A connection of tenant {Tenant} goes on over another TCP connection")]
+    public static partial void ConnectionMoved(ILogger logger, string tenant);
+
+    [LoggerMessage(18, LogLevel.Warning, "A connection from {Remote} would carry on one that is not there for it")]
+    public static partial void MoveRefused(ILogger logger, string remote);
 }

@@ -17,6 +17,7 @@ internal sealed class WorkerMetrics : IDisposable
     private readonly Counter<long> _closed;
     private readonly Counter<long> _resumed;
     private readonly Counter<long> _wrongTokens;
+    private readonly Counter<long> _moves;
 
     public WorkerMetrics()
     {
@@ -27,6 +28,7 @@ internal sealed class WorkerMetrics : IDisposable
         _closed = _meter.CreateCounter<long>("cleave.worker.sessions.closed", "{session}", "Sessions ended, by code");
         _resumed = _meter.CreateCounter<long>("cleave.worker.sessions.resumed", "{session}", "Sessions resumed");
         _wrongTokens = _meter.CreateCounter<long>("cleave.worker.wrong_tokens", "{call}", "Calls without a valid token");
+        _moves = _meter.CreateCounter<long>("cleave.worker.connections.moved", "{connection}", "Connections carried on over another TCP connection, or not, by outcome");
     }
 
     public void Observe(Func<int> sessions, Func<int> queuedRows, Func<int> kvTokens, Func<long> deviceBytes)
@@ -51,6 +53,10 @@ internal sealed class WorkerMetrics : IDisposable
     public void SessionResumed() => _resumed.Add(1);
 
     public void WrongToken() => _wrongTokens.Add(1);
+
+    public void ConnectionMoved() => _moves.Add(1, new KeyValuePair<string, object?>("outcome", "moved"));
+
+    public void MoveRefused() => _moves.Add(1, new KeyValuePair<string, object?>("outcome", "refused"));
 
     public void Dispose() => _meter.Dispose();
 }

@@ -50,8 +50,7 @@ internal sealed class ConnectionAdmission(ServingLimits limits, TenantAccounts a
         }
         finally
         {
-            Leave(ticket);
-            Interlocked.Decrement(ref _connections);
+            ticket.Dispose();
         }
     };
 
@@ -79,12 +78,6 @@ internal sealed class ConnectionAdmission(ServingLimits limits, TenantAccounts a
 
         ticket.StartDeadline(time, _limits.AuthenticationTimeout);
         closed?.Abort("too many connections without a token");
-    }
-
-    private void Leave(Ticket ticket)
-    {
-        NoStranger(ticket);
-        ticket.Dispose();
     }
 
     private void NoStranger(Ticket ticket)
@@ -129,6 +122,11 @@ internal sealed class ConnectionAdmission(ServingLimits limits, TenantAccounts a
         {
             lock (_lock)
             {
+                if (_gone)
+                {
+                    return "the connection is lost";
+                }
+
                 if (_tenant is not null)
                 {
                     return _tenant.Name == tenant ? null : "a connection serves one tenant";
@@ -170,15 +168,24 @@ internal sealed class ConnectionAdmission(ServingLimits limits, TenantAccounts a
             connection.Abort(new ConnectionAbortedException(reason));
         }
 
+        /// <summary>It holds nothing any more: its TCP connection is gone. What it carried may go on over another one, under that one's ticket.</summary>
         public void Dispose()
         {
             lock (_lock)
             {
+                if (_gone)
+                {
+                    return;
+                }
+
                 _gone = true;
                 _deadline?.Dispose();
                 _tenant?.LeaveConnection();
                 _tenant = null;
             }
+
+            admission.NoStranger(this);
+            Interlocked.Decrement(ref admission._connections);
         }
     }
 }

@@ -19,11 +19,13 @@ public sealed class WorkerServer : IAsyncDisposable
 {
     private readonly WebApplication _application;
     private readonly ConnectionAdmission _admission;
+    private readonly ConnectionMigration _migration;
 
-    private WorkerServer(WebApplication application, ConnectionAdmission admission, int port)
+    private WorkerServer(WebApplication application, ConnectionAdmission admission, ConnectionMigration migration, int port)
     {
         _application = application;
         _admission = admission;
+        _migration = migration;
         Port = port;
     }
 
@@ -32,6 +34,9 @@ public sealed class WorkerServer : IAsyncDisposable
 
     /// <summary>Connections that have shown no valid token yet.</summary>
     internal int Strangers => _admission.Strangers;
+
+    /// <summary>Connections kept without a TCP connection.</summary>
+    internal int KeptConnections => _migration.Kept;
 
     /// <summary>Starts serving.</summary>
     /// <param name="endpoint">The worker; disposed by the caller, before the server so that clients are told.</param>
@@ -65,11 +70,14 @@ public sealed class WorkerServer : IAsyncDisposable
         builder.Services.AddLogging();
         ILogger logger = logging?.CreateLogger("Cleave.Worker") ?? Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance;
         var admission = new ConnectionAdmission(limits, endpoint.Accounts, time, logger);
+        var migration = new ConnectionMigration(limits, endpoint.Metrics, time, logger);
         var gate = new TokenGate(tenants, endpoint, logger);
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxConcurrentConnections = limits.MaxConnections;
+
+            // The admission counts TCP connections; here one counts that was carried on over another as well.
+            kestrel.Limits.MaxConcurrentConnections = (2L * limits.MaxConnections) + limits.MaxKeptConnections;
 
             // A client keeps a connection in reserve as long as its session may last; strangers have a deadline of their own.
             kestrel.Limits.KeepAliveTimeout = limits.IdleTimeout;
@@ -85,6 +93,7 @@ public sealed class WorkerServer : IAsyncDisposable
             {
                 options.Protocols = HttpProtocols.Http2;
                 options.Use(admission.Middleware);
+                options.Use(migration.Middleware);
                 options.UseHttps(https =>
                 {
                     https.ServerCertificate = certificate;
@@ -126,12 +135,13 @@ public sealed class WorkerServer : IAsyncDisposable
         }
 
         string address = application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
-        return new WorkerServer(application, admission, new Uri(address).Port);
+        return new WorkerServer(application, admission, migration, new Uri(address).Port);
     }
 
     /// <summary>Stops listening and closes what is left.</summary>
     public async ValueTask DisposeAsync()
     {
+        _migration.Dispose();
         using var brief = new CancellationTokenSource(TimeSpan.FromSeconds(2));
         await _application.StopAsync(brief.Token).ConfigureAwait(false);
         await _application.DisposeAsync().ConfigureAwait(false);

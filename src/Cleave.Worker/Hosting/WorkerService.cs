@@ -12,13 +12,28 @@ namespace Cleave.Worker.Hosting;
 internal sealed class WorkerService(IFrameEndpoint endpoint)
 {
     /// <summary>Answers Describe.</summary>
-    public Task<byte[]> Describe(byte[] request, ServerCallContext context) => TokenGate.HopOf(context.GetHttpContext()) is null
-        ? Task.FromResult(DescriptionCodec.Write(endpoint.Describe(TokenGate.TenantOf(context.GetHttpContext()))))
-        : throw new RpcException(new Status(StatusCode.PermissionDenied, "a hop ticket is for one session"));
+    public Task<byte[]> Describe(byte[] request, ServerCallContext context)
+    {
+        HttpContext call = context.GetHttpContext();
+        if (TokenGate.HopOf(call) is not null)
+        {
+            throw new RpcException(new Status(StatusCode.PermissionDenied, "a hop ticket is for one session"));
+        }
+
+        // Who asks for it is given the right to carry this connection on.
+        if (call.Request.Headers.ContainsKey(WorkerMethods.MigrationKey) && call.Features.Get<MigratableConnection>()?.GiveKey() is { } key)
+        {
+            call.Response.Headers[WorkerMethods.MigrationKey] = key.ToSecretString();
+        }
+
+        return Task.FromResult(DescriptionCodec.Write(endpoint.Describe(TokenGate.TenantOf(call))));
+    }
 
     /// <summary>Serves a stream.</summary>
     public async Task Session(IAsyncStreamReader<byte[]> requests, IServerStreamWriter<WorkerFrame> responses, ServerCallContext context)
     {
+        context.GetHttpContext().Features.Get<MigratableConnection>()?.Fix();
+
         // Headers at once: the client learns that it was let in before it sends anything.
         await context.WriteResponseHeadersAsync([]).ConfigureAwait(false);
         try

@@ -1,0 +1,343 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Cleave.Protocol.Migration;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Cleave.Worker.Hosting;
+
+/// <summary>
+/// A client's connection, as TLS and HTTP/2 see it: it may outlive the TCP connection it came by. Idle and with the right to it given out, it is
+/// kept for a while after that is lost, until the client goes on with it over another one. Once it carries a session it ends with its TCP connection:
+/// the session is detached at once, and resumed as ever.
+/// </summary>
+internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
+{
+    // Of what the worker sends before a session: settings, descriptions, pings.
+    private const int KeptBytes = 64 << 10;
+
+    private readonly Lock _lock = new();
+    private readonly ConnectionContext _first;
+    private readonly ConnectionMigration _migration;
+    private readonly CancellationTokenSource _closed = new();
+    private readonly MigratingStream _stream;
+    private TcpConnection _tcp;
+    private MigrationKey? _key;
+    private ulong _moves;
+    private int _calls;
+    private bool _isOver;
+
+    public MigratableConnection(ConnectionContext first, ConnectionAdmission.Ticket ticket, ConnectionMigration migration)
+    {
+        _first = first;
+        _migration = migration;
+        _tcp = new TcpConnection(first, ticket);
+        _stream = new MigratingStream(_tcp.Bytes, MayOutlive, _ => Kept());
+        MemoryPool<byte>? pool = first.Features.Get<Microsoft.AspNetCore.Connections.Features.IMemoryPoolFeature>()?.MemoryPool;
+        Input = PipeReader.Create(_stream, new StreamPipeReaderOptions(pool, bufferSize: 16 << 10, leaveOpen: true));
+        Output = PipeWriter.Create(_stream, new StreamPipeWriterOptions(pool, leaveOpen: true));
+        Transport = this;
+        ConnectionClosed = _closed.Token;
+        Features = new FeatureCollection(first.Features);
+        Features.Set(this);
+        Watch(_tcp);
+    }
+
+    public PipeReader Input { get; }
+
+    public PipeWriter Output { get; }
+
+    public override IDuplexPipe Transport { get; set; }
+
+    public override string ConnectionId
+    {
+        get => _first.ConnectionId;
+        set => _first.ConnectionId = value;
+    }
+
+    public override IFeatureCollection Features { get; }
+
+    public override IDictionary<object, object?> Items
+    {
+        get => _first.Items;
+        set => _first.Items = value;
+    }
+
+    /// <summary>Tenant it is of; null until a call showed a token.</summary>
+    public string? Tenant { get; private set; }
+
+    /// <summary>Standing of the TCP connection it has, or had last.</summary>
+    public ConnectionAdmission.Ticket Ticket
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _tcp.Ticket;
+            }
+        }
+    }
+
+    /// <summary>A call of its tenant begins.</summary>
+    public void EnterCall(string tenant)
+    {
+        lock (_lock)
+        {
+            Tenant = tenant;
+            _calls++;
+        }
+    }
+
+    /// <summary>It has ended.</summary>
+    public void LeaveCall()
+    {
+        lock (_lock)
+        {
+            _calls--;
+        }
+    }
+
+    /// <summary>The right to carry it on, to be told in a call's answer; null when it ends with its TCP connection.</summary>
+    public MigrationKey? GiveKey()
+    {
+        if (!_stream.IsMovable)
+        {
+            return null;
+        }
+
+        lock (_lock)
+        {
+            if (_isOver)
+            {
+                return null;
+            }
+
+            if (_key is not null)
+            {
+                return _key;
+            }
+
+            _key = MigrationKey.Create();
+        }
+
+        // What is sent from here on may have to be sent again: the answer with the key first of all.
+        _stream.Keep(KeptBytes);
+        Expect(_key.IdOf(1), null);
+        return _key;
+    }
+
+    /// <summary>It carries a session from now on.</summary>
+    public void Fix()
+    {
+        _stream.Fix();
+        Forget();
+    }
+
+    /// <summary>
+    /// Goes on over another TCP connection, if the preamble proves the right to it. Returns when that one is done with.
+    /// </summary>
+    public async Task<bool> MoveAsync(byte[] preamble, ConnectionContext next, ConnectionAdmission.Ticket ticket)
+    {
+        TcpConnection left;
+        ulong number;
+        lock (_lock)
+        {
+            number = _moves + 1;
+            if (_isOver || _key is null || !MigrationPreamble.IsProved(preamble, _key, number))
+            {
+                return false;
+            }
+
+            // Shown once, it is good for nothing more, whatever comes of it.
+            _moves = number;
+            left = _tcp;
+        }
+
+        Expect(_key.IdOf(number + 1), _key.IdOf(number));
+        _ = MigrationPreamble.TryRead(preamble, out MigrationPreamble claim);
+        var tcp = new TcpConnection(next, ticket);
+
+        // 1. The one it has is left, though this side may not have noticed its loss. What is unread of it comes again.
+        if (!_stream.Leave())
+        {
+            return false;
+        }
+
+        left.Lose();
+        left.Ticket.Dispose();
+        if (ticket.Admit(Tenant!) is not null)
+        {
+            Close("the tenant has connections enough");
+            return false;
+        }
+
+        // 2. Both sides' lost bytes are sent again.
+        lock (_lock)
+        {
+            _tcp = tcp;
+        }
+
+        long skipped = 0;
+        using var patience = new CancellationTokenSource(_migration.HandshakeTimeout);
+        bool goesOn = false;
+        try
+        {
+            goesOn = await _stream.SwitchAsync(tcp.Bytes, state => Greet(claim, state, out skipped), (bytes, cancellationToken) => SkipAsync(bytes, skipped, cancellationToken), patience.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException or InvalidOperationException or ConnectionResetException)
+        {
+            // Lost again before it began.
+        }
+
+        if (!goesOn)
+        {
+            tcp.Leave();
+            Close("it could not be carried on");
+            return false;
+        }
+
+        _migration.Moved(this);
+        Watch(tcp);
+        await tcp.Over.ConfigureAwait(false);
+        return true;
+    }
+
+    public override void Abort(ConnectionAbortedException? abortReason) => Close(abortReason?.Message ?? "aborted");
+
+    public override void Abort() => Close("aborted");
+
+    /// <summary>It ends, with the TCP connection it has.</summary>
+    public void Close(string reason)
+    {
+        TcpConnection tcp;
+        lock (_lock)
+        {
+            _isOver = true;
+            tcp = _tcp;
+        }
+
+        _stream.End(new ConnectionAbortedException(reason));
+        Forget();
+        tcp.Lose(reason);
+        Cancel();
+    }
+
+    /// <summary>TLS and HTTP/2 are done with it.</summary>
+    public override async ValueTask DisposeAsync()
+    {
+        TcpConnection tcp;
+        lock (_lock)
+        {
+            _isOver = true;
+            tcp = _tcp;
+        }
+
+        _stream.End(new ConnectionAbortedException("closed"));
+        Forget();
+        tcp.Leave();
+        Cancel();
+        _closed.Dispose();
+        await base.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private static MigrationGreeting? Greet(MigrationPreamble claim, MigrationState state, out long skipped)
+    {
+        skipped = state.Received - claim.From;
+        if (skipped < 0 || claim.Received > state.Sent || claim.Received < state.KeptFrom)
+        {
+            return null;
+        }
+
+        byte[] answer = new byte[MigrationPreamble.AnswerBytes];
+        MigrationPreamble.WriteAnswer(state.Received, answer);
+        return new MigrationGreeting(answer, claim.Received);
+    }
+
+    private static async ValueTask SkipAsync(Stream bytes, long count, CancellationToken cancellationToken)
+    {
+        byte[] buffer = new byte[(int)Math.Min(count, 4096)];
+        while (count > 0)
+        {
+            int read = await bytes.ReadAsync(buffer.AsMemory(0, (int)Math.Min(count, buffer.Length)), cancellationToken).ConfigureAwait(false);
+            count -= read > 0 ? read : throw new EndOfStreamException();
+        }
+    }
+
+    private bool MayOutlive(MigrationState state)
+    {
+        lock (_lock)
+        {
+            return _key is not null && !_isOver && _calls == 0 && _migration.Keeps;
+        }
+    }
+
+    private void Kept()
+    {
+        TcpConnection tcp;
+        lock (_lock)
+        {
+            tcp = _tcp;
+        }
+
+        tcp.Lose();
+        tcp.Ticket.Dispose();
+        _migration.Keep(this);
+        if (!_stream.IsMovable)
+        {
+            _migration.Taken(this);
+        }
+    }
+
+    private void Expect(MigrationId id, MigrationId? before)
+    {
+        _migration.Expect(id, this, before);
+        if (!_stream.IsMovable)
+        {
+            Forget();
+        }
+    }
+
+    private void Forget()
+    {
+        MigrationKey? key;
+        ulong number;
+        lock (_lock)
+        {
+            key = _key;
+            number = _moves + 1;
+        }
+
+        if (key is not null)
+        {
+            _migration.Forget(key.IdOf(number), this);
+        }
+    }
+
+    // Whoever reads finds it lost; unless nobody does, because what was read is not taken. That does not happen to an idle one.
+    private void Watch(TcpConnection tcp) => tcp.Connection.ConnectionClosed.UnsafeRegister(
+        _ =>
+        {
+            lock (_lock)
+            {
+                if (!ReferenceEquals(tcp, _tcp) || (_key is not null && !_isOver && _calls == 0 && _stream.IsMovable))
+                {
+                    return;
+                }
+            }
+
+            Cancel();
+        },
+        null);
+
+    private void Cancel()
+    {
+        try
+        {
+            _closed.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // Done with already.
+        }
+    }
+}
