@@ -10,7 +10,10 @@ namespace Cleave.Protocol.Grpc;
 /// greeting travels with the SYN where the address gave out a cookie for it, and asks for one where not. One that comes to nothing is
 /// followed by one made as ever; all are from then on where something on the path drops such SYNs.
 /// </summary>
-internal sealed class Dialer(PairingLink pairing, bool fastOpen)
+/// <param name="pairing">Names the worker.</param>
+/// <param name="fastOpen">False to do without Fast Open.</param>
+/// <param name="resolve">Addresses of a host; the system's resolver when null.</param>
+internal sealed class Dialer(PairingLink pairing, bool fastOpen, Func<string, CancellationToken, Task<IPAddress[]>>? resolve = null)
 {
     private volatile IPAddress? _answered;
     private volatile bool _drops;
@@ -44,7 +47,8 @@ internal sealed class Dialer(PairingLink pairing, bool fastOpen)
             else
             {
                 // The pairing link's own host: an IPv6 literal reaches the socket without its brackets.
-                await socket.ConnectAsync(new DnsEndPoint(pairing.Host, pairing.Port), cancellationToken).ConfigureAwait(false);
+                IPAddress[] addresses = await (resolve ?? Dns.GetHostAddressesAsync)(pairing.Host, cancellationToken).ConfigureAwait(false);
+                await socket.ConnectAsync(addresses, pairing.Port, cancellationToken).ConfigureAwait(false);
             }
 
             // 3. What it turns out to be shows with the first bytes.
@@ -74,7 +78,7 @@ internal sealed class Dialer(PairingLink pairing, bool fastOpen)
 
     private async ValueTask<bool> ResolvesToAsync(IPAddress address, CancellationToken cancellationToken)
     {
-        IPAddress[] addresses = await Dns.GetHostAddressesAsync(pairing.Host, cancellationToken).ConfigureAwait(false);
+        IPAddress[] addresses = await (resolve ?? Dns.GetHostAddressesAsync)(pairing.Host, cancellationToken).ConfigureAwait(false);
         return addresses.Any(each => each.MapToIPv6().Equals(address.MapToIPv6()));
     }
 }

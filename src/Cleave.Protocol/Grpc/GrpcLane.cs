@@ -10,7 +10,6 @@ internal sealed class GrpcLane : IDisposable
     private readonly SocketsHttpHandler _handler;
     private readonly GrpcChannel _channel;
     private int _open;
-    private int _asking;
     private volatile bool _doubtful;
     private volatile LaneConnection? _connection;
 
@@ -26,8 +25,7 @@ internal sealed class GrpcLane : IDisposable
                     return await dialer.DialAsync(Opened, Closed, cancellationToken).ConfigureAwait(false);
                 }
 
-                LaneConnection connection = await LaneConnection.DialAsync(
-                    dialer, () => Volatile.Read(ref _asking) == 0, options.MigrationTimeout, Opened, Closed, cancellationToken).ConfigureAwait(false);
+                LaneConnection connection = await LaneConnection.DialAsync(dialer, options.MigrationTimeout, Opened, Closed, cancellationToken).ConfigureAwait(false);
                 _connection = connection;
                 return connection.Stream;
             },
@@ -79,12 +77,6 @@ internal sealed class GrpcLane : IDisposable
 
     /// <summary>A call on it was answered.</summary>
     public void Trust() => _doubtful = false;
-
-    /// <summary>A Describe begins on it.</summary>
-    public void AskingBegins() => Interlocked.Increment(ref _asking);
-
-    /// <summary>It has ended.</summary>
-    public void AskingEnded() => Interlocked.Decrement(ref _asking);
 
     public void Dispose()
     {

@@ -41,7 +41,7 @@ public sealed class GrpcLink : ILink
         _token = new Metadata { { WorkerMethods.TokenKey, scheme + pairing.Token } };
         _describing = _options.Migrates ? [.. _token, new Metadata.Entry(WorkerMethods.MigrationKey, "1")] : _token;
         Address = HopAddress.Of(pairing);
-        var dialer = new Dialer(pairing, _options.FastOpen);
+        var dialer = new Dialer(pairing, _options.FastOpen, _options.Resolve);
         _lanes = [.. Enumerable.Range(0, _options.KeepsReserve ? 2 : 1).Select(_ => new GrpcLane(pairing, dialer, _handshake, _options))];
         _reserve = _options.KeepsReserve ? new ReserveKeeper(_lanes, DescribeAsync, _options) : null;
     }
@@ -70,17 +70,9 @@ public sealed class GrpcLink : ILink
         try
         {
             using AsyncUnaryCall<byte[]> call = lane.Invoker.AsyncUnaryCall(WorkerMethods.Describe, null, new CallOptions(_describing, cancellationToken: linked.Token), []);
-            lane.AskingBegins();
-            try
-            {
-                json = await call.ResponseAsync.ConfigureAwait(false);
-                Metadata told = await call.ResponseHeadersAsync.ConfigureAwait(false);
-                lane.Connection?.Own(MigrationKey.TryParse(told.GetValue(WorkerMethods.MigrationKey)));
-            }
-            finally
-            {
-                lane.AskingEnded();
-            }
+            json = await call.ResponseAsync.ConfigureAwait(false);
+            Metadata told = await call.ResponseHeadersAsync.ConfigureAwait(false);
+            lane.Connection?.Own(MigrationKey.TryParse(told.GetValue(WorkerMethods.MigrationKey)));
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {

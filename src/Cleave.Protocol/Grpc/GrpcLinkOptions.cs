@@ -1,3 +1,5 @@
+using System.Net;
+
 namespace Cleave.Protocol.Grpc;
 
 /// <summary>Times and bounds of a <see cref="GrpcLink"/>.</summary>
@@ -31,6 +33,9 @@ public sealed class GrpcLinkOptions
 
     /// <summary>Time for that; then the connection is lost as any other.</summary>
     public TimeSpan MigrationTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Looks up the addresses of the worker's host, at every connection; the system's resolver when null.</summary>
+    public Func<string, CancellationToken, Task<IPAddress[]>>? Resolve { get; set; }
 
     /// <summary>Largest frame taken from the worker; larger claims are refused before anything is read.</summary>
     public int MaxReceiveBytes { get; set; } = 64 << 20;

@@ -5,7 +5,7 @@ using Cleave.Protocol.Migration;
 namespace Cleave.Protocol.Grpc;
 
 /// <summary>
-/// A lane's connection that is carried on when its TCP connection is lost while it is idle:
+/// A lane's connection that is carried on when its TCP connection is lost while it carries no session:
 /// <list type="number">
 /// <item>the address is dialled again, its name resolved anew;</item>
 /// <item>the preamble goes out, and at once behind it what may not have arrived, and what is written meanwhile: a ticket and lost frames;</item>
@@ -24,7 +24,6 @@ internal sealed class LaneConnection : IDisposable
 
     private readonly Lock _lock = new();
     private readonly Dialer _dialer;
-    private readonly Func<bool> _isIdle;
     private readonly TimeSpan _timeout;
     private readonly CancellationTokenSource _over = new();
     private MigrationKey? _key;
@@ -33,10 +32,9 @@ internal sealed class LaneConnection : IDisposable
     private TimeSpan _dialTime;
     private bool _isMoving;
 
-    private LaneConnection(Dialer dialer, Func<bool> isIdle, TimeSpan timeout, Stream first, Action closed)
+    private LaneConnection(Dialer dialer, TimeSpan timeout, Stream first, Action closed)
     {
         _dialer = dialer;
-        _isIdle = isIdle;
         _timeout = timeout;
         Stream = new MigratingStream(first, MayMove, Move)
         {
@@ -60,13 +58,12 @@ internal sealed class LaneConnection : IDisposable
 
     /// <summary>Makes one.</summary>
     /// <param name="dialer">Makes its TCP connections.</param>
-    /// <param name="isIdle">Asked at a loss: true when no call waits for an answer but a session's first.</param>
     /// <param name="timeout">Time for going on over another TCP connection.</param>
     /// <param name="opened">Told once there is a connection.</param>
     /// <param name="closed">Told when it is gone for good.</param>
     /// <param name="cancellationToken">Gives up.</param>
     public static async ValueTask<LaneConnection> DialAsync(
-        Dialer dialer, Func<bool> isIdle, TimeSpan timeout, Action opened, Action closed, CancellationToken cancellationToken)
+        Dialer dialer, TimeSpan timeout, Action opened, Action closed, CancellationToken cancellationToken)
     {
         int open = 0;
         Stream first = await dialer.DialAsync(
@@ -77,7 +74,7 @@ internal sealed class LaneConnection : IDisposable
             },
             static () => { },
             cancellationToken).ConfigureAwait(false);
-        return new LaneConnection(dialer, isIdle, timeout, first, () =>
+        return new LaneConnection(dialer, timeout, first, () =>
         {
             if (Volatile.Read(ref open) != 0)
             {
@@ -122,7 +119,7 @@ internal sealed class LaneConnection : IDisposable
     {
         lock (_lock)
         {
-            if (_key is null || _isMoving || _over.IsCancellationRequested || _sessionFrom < state.KeptFrom || !_isIdle() || !_dialer.CarriesOn)
+            if (_key is null || _isMoving || _over.IsCancellationRequested || _sessionFrom < state.KeptFrom || !_dialer.CarriesOn)
             {
                 return false;
             }

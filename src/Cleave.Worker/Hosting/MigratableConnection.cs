@@ -24,7 +24,6 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
     private TcpConnection _tcp;
     private MigrationKey? _key;
     private ulong _moves;
-    private int _calls;
     private bool _isOver;
 
     public MigratableConnection(ConnectionContext first, ConnectionAdmission.Ticket ticket, ConnectionMigration migration)
@@ -63,7 +62,7 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
         set => _first.Items = value;
     }
 
-    /// <summary>Tenant it is of; null until a call showed a token.</summary>
+    /// <summary>Tenant it is of; null until the right to it was given out.</summary>
     public string? Tenant { get; private set; }
 
     /// <summary>Standing of the TCP connection it has, or had last.</summary>
@@ -78,27 +77,8 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
         }
     }
 
-    /// <summary>A call of its tenant begins.</summary>
-    public void EnterCall(string tenant)
-    {
-        lock (_lock)
-        {
-            Tenant = tenant;
-            _calls++;
-        }
-    }
-
-    /// <summary>It has ended.</summary>
-    public void LeaveCall()
-    {
-        lock (_lock)
-        {
-            _calls--;
-        }
-    }
-
     /// <summary>The right to carry it on, to be told in a call's answer; null when it ends with its TCP connection.</summary>
-    public MigrationKey? GiveKey()
+    public MigrationKey? GiveKey(string tenant)
     {
         if (!_stream.IsMovable)
         {
@@ -117,6 +97,7 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
                 return _key;
             }
 
+            Tenant = tenant;
             _key = MigrationKey.Create();
         }
 
@@ -267,7 +248,7 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
     {
         lock (_lock)
         {
-            return _key is not null && !_isOver && _calls == 0 && _migration.Keeps;
+            return _key is not null && !_isOver && _migration.Keeps;
         }
     }
 
@@ -319,7 +300,7 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
         {
             lock (_lock)
             {
-                if (!ReferenceEquals(tcp, _tcp) || (_key is not null && !_isOver && _calls == 0 && _stream.IsMovable))
+                if (!ReferenceEquals(tcp, _tcp) || (_key is not null && !_isOver && _stream.IsMovable))
                 {
                     return;
                 }

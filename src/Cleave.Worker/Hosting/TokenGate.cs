@@ -19,7 +19,7 @@ internal sealed class TokenGate(TenantTable tenants, WorkerEndpoint endpoint, IL
     /// <summary>The ticket another worker was let in with; null for a client.</summary>
     public static HopTicket? HopOf(HttpContext context) => context.Items[HopItem] as HopTicket;
 
-    public async Task InvokeAsync(HttpContext context, RequestDelegate next)
+    public Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
         StringValues values = context.Request.Headers[WorkerMethods.TokenKey];
         string shown = values.Count == 1 ? values[0] ?? "" : "";
@@ -27,40 +27,30 @@ internal sealed class TokenGate(TenantTable tenants, WorkerEndpoint endpoint, IL
         string? tenant = shown.StartsWith(WorkerMethods.HopScheme, StringComparison.Ordinal)
             ? HopTicket.TryParse(shown[WorkerMethods.HopScheme.Length..], out hop) ? endpoint.TenantOf(hop!) : null
             : tenants.Authenticate(shown.StartsWith(WorkerMethods.TokenScheme, StringComparison.Ordinal) ? shown[WorkerMethods.TokenScheme.Length..] : null);
-        MigratableConnection? connection = context.Features.Get<MigratableConnection>();
-        ConnectionAdmission.Ticket? ticket = connection?.Ticket;
+        ConnectionAdmission.Ticket? ticket = context.Features.Get<MigratableConnection>()?.Ticket;
         if (tenant is null)
         {
             endpoint.Metrics.WrongToken();
             WorkerLog.WrongToken(logger, context.Connection.RemoteIpAddress?.ToString() ?? "?");
             ticket?.CountWrongToken();
-            Refuse(context, StatusCode.Unauthenticated, "a valid token is needed");
-            return;
+            return Refuse(context, StatusCode.Unauthenticated, "a valid token is needed");
         }
 
         if (ticket?.Admit(tenant) is { } problem)
         {
-            Refuse(context, StatusCode.ResourceExhausted, problem);
-            return;
+            return Refuse(context, StatusCode.ResourceExhausted, problem);
         }
 
         context.Items[TenantItem] = tenant;
         context.Items[HopItem] = hop;
-        connection?.EnterCall(tenant);
-        try
-        {
-            await next(context).ConfigureAwait(false);
-        }
-        finally
-        {
-            connection?.LeaveCall();
-        }
+        return next(context);
     }
 
-    private static void Refuse(HttpContext context, StatusCode status, string message)
+    private static Task Refuse(HttpContext context, StatusCode status, string message)
     {
         context.Response.ContentType = "application/grpc";
         context.Response.Headers["grpc-status"] = ((int)status).ToString(System.Globalization.CultureInfo.InvariantCulture);
         context.Response.Headers["grpc-message"] = message;
+        return Task.CompletedTask;
     }
 }

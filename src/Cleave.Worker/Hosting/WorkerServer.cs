@@ -38,6 +38,9 @@ public sealed class WorkerServer : IAsyncDisposable
     /// <summary>Connections kept without a TCP connection.</summary>
     internal int KeptConnections => _migration.Kept;
 
+    /// <summary>Connections that may be carried on.</summary>
+    internal int MovableConnections => _migration.Expected;
+
     /// <summary>Starts serving.</summary>
     /// <param name="endpoint">The worker; disposed by the caller, before the server so that clients are told.</param>
     /// <param name="tenants">Who may use it.</param>

@@ -21,7 +21,7 @@ internal sealed class WorkerService(IFrameEndpoint endpoint)
         }
 
         // Who asks for it is given the right to carry this connection on.
-        if (call.Request.Headers.ContainsKey(WorkerMethods.MigrationKey) && call.Features.Get<MigratableConnection>()?.GiveKey() is { } key)
+        if (call.Request.Headers.ContainsKey(WorkerMethods.MigrationKey) && call.Features.Get<MigratableConnection>()?.GiveKey(TokenGate.TenantOf(call)) is { } key)
         {
             call.Response.Headers[WorkerMethods.MigrationKey] = key.ToSecretString();
         }
