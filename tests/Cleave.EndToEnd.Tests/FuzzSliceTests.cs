@@ -20,7 +20,7 @@ public sealed class FuzzSliceTests
         fuzz.Input.Close();
         CliResult result = (await fuzz.WaitAsync()).Expect(0);
         MatchCollection lines = Regex.Matches(result.Output, @"^(\S+): (\d+) inputs in \d+ s, (\d+) branches reached .* 0 findings", RegexOptions.Multiline);
-        Assert.Equal(6, lines.Count);
+        Assert.Equal(7, lines.Count);
         Assert.All(lines, line => Assert.True(int.Parse(line.Groups[2].Value) > 20 && int.Parse(line.Groups[3].Value) > 10, line.Value));
     }
 }

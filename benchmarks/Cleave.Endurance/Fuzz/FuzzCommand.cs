@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using Cleave.Protocol.Codec;
+using Cleave.Protocol.Migration;
 using SharpFuzz;
 
 namespace Cleave.Endurance.Fuzz;
@@ -12,7 +13,7 @@ namespace Cleave.Endurance.Fuzz;
 internal static class FuzzCommand
 {
     private const string InstrumentedVariable = "CLEAVE_FUZZ_INSTRUMENTED";
-    private static readonly string[] s_targets = ["client-frames", "worker-frames", "description", "pairing", "worker", "client"];
+    private static readonly string[] s_targets = ["client-frames", "worker-frames", "description", "pairing", "preamble", "worker", "client"];
 
     public static Command Create()
     {
@@ -64,9 +65,20 @@ internal static class FuzzCommand
         "worker-frames" => new ParserTarget(name, FrameFuzz.WorkerFrames, SeedFrames.Worker(4).Select(FrameScript.Encode)),
         "description" => new ParserTarget(name, FrameFuzz.Description, ["{\"minVersion\":1,\"layerStart\":1,\"layerEnd\":2,\"hiddenSize\":4,\"layerHashes\":[\"00\"]}"u8.ToArray()]),
         "pairing" => new ParserTarget(name, FrameFuzz.Pairing, [System.Text.Encoding.UTF8.GetBytes(new Protocol.Pairing.PairingLink("worker.example", 7707, new byte[32], Protocol.Pairing.PairingLink.NewToken()).ToSecretString())]),
+        "preamble" => new ParserTarget(name, FrameFuzz.Preamble, SeedPreambles()),
         "worker" => new WorkerTarget(model),
         _ => new ClientTarget(),
     };
+
+    private static IEnumerable<byte[]> SeedPreambles()
+    {
+        var key = MigrationKey.Create();
+        byte[] preamble = new byte[MigrationPreamble.Bytes];
+        new MigrationPreamble(key.IdOf(1), 4000, 800).Write(key, 1, preamble);
+        byte[] answer = new byte[MigrationPreamble.AnswerBytes];
+        MigrationPreamble.WriteAnswer(800, answer);
+        return [preamble, answer];
+    }
 
     private static async Task<int> RunInstrumentedAsync(string[] arguments, CancellationToken cancellationToken)
     {

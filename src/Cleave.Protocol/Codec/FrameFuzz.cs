@@ -1,5 +1,6 @@
 using System.Text;
 using Cleave.Protocol.Frames;
+using Cleave.Protocol.Migration;
 using Cleave.Protocol.Pairing;
 
 namespace Cleave.Protocol.Codec;
@@ -10,6 +11,8 @@ namespace Cleave.Protocol.Codec;
 /// </summary>
 public static class FrameFuzz
 {
+    private static readonly MigrationKey s_key = MigrationKey.Create();
+
     /// <summary>Frames as a worker reads them.</summary>
     public static void ClientFrames(ReadOnlySpan<byte> bytes)
     {
@@ -96,6 +99,26 @@ public static class FrameFuzz
         else
         {
             Promise(problem is { Length: > 0 }, "a refusal has a reason");
+        }
+    }
+
+    /// <summary>Preambles of a connection carried on, and the answers to them.</summary>
+    public static void Preamble(ReadOnlySpan<byte> bytes)
+    {
+        if (MigrationPreamble.TryRead(bytes, out MigrationPreamble preamble))
+        {
+            byte[] again = new byte[MigrationPreamble.Bytes];
+            preamble.Write(s_key, 1, again);
+            Promise(preamble is { Received: >= 0, From: >= 0 }, "places are not negative");
+            Promise(again.AsSpan(0, again.Length - MigrationKey.ProofBytes).SequenceEqual(bytes[..^MigrationKey.ProofBytes]), "an accepted claim has one spelling");
+            Promise(MigrationPreamble.IsProved(bytes, s_key, 1) == again.AsSpan().SequenceEqual(bytes), "one proof for a claim");
+        }
+
+        if (MigrationPreamble.TryReadAnswer(bytes, out long received))
+        {
+            byte[] again = new byte[MigrationPreamble.AnswerBytes];
+            MigrationPreamble.WriteAnswer(received, again);
+            Promise(again.AsSpan().SequenceEqual(bytes), "an accepted answer has one spelling");
         }
     }
 

@@ -179,8 +179,8 @@ internal sealed class LaneConnection : IDisposable
 
     private async ValueTask ReadAnswerAsync(Stream transport, CancellationToken cancellationToken)
     {
-        // It takes the round trip that dialling took, unless packets are lost.
-        TimeSpan due = (4 * _dialTime) + TimeSpan.FromSeconds(1);
+        // It takes the round trip that dialling took, unless packets are lost or something near has taken the call for the worker.
+        TimeSpan due = (4 * _dialTime) + TimeSpan.FromSeconds(2.5);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         patience.CancelAfter(due < _timeout ? due : _timeout);
         byte[] answer = new byte[MigrationPreamble.AnswerBytes];

@@ -24,6 +24,7 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
     private TcpConnection _tcp;
     private MigrationKey? _key;
     private ulong _moves;
+    private bool _isMoving;
     private bool _isOver;
 
     public MigratableConnection(ConnectionContext first, ConnectionAdmission.Ticket ticket, ConnectionMigration migration)
@@ -80,6 +81,8 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
     /// <summary>The right to carry it on, to be told in a call's answer; null when it ends with its TCP connection.</summary>
     public MigrationKey? GiveKey(string tenant)
     {
+        // What is sent from here on may have to be sent again: the answer with the key first of all.
+        _stream.Keep(KeptBytes);
         if (!_stream.IsMovable)
         {
             return null;
@@ -87,22 +90,15 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
 
         lock (_lock)
         {
-            if (_isOver)
+            if (_isOver || _key is not null)
             {
-                return null;
-            }
-
-            if (_key is not null)
-            {
-                return _key;
+                return _isOver ? null : _key;
             }
 
             Tenant = tenant;
             _key = MigrationKey.Create();
         }
 
-        // What is sent from here on may have to be sent again: the answer with the key first of all.
-        _stream.Keep(KeptBytes);
         Expect(_key.IdOf(1), null);
         return _key;
     }
@@ -115,30 +111,30 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
     }
 
     /// <summary>
-    /// Goes on over another TCP connection, if the preamble proves the right to it. Returns when that one is done with.
+    /// Goes on over another TCP connection, if the preamble proves the right to it. Returns when that one is done with; false when it proves nothing, or
+    /// the connection could not go on.
     /// </summary>
     public async Task<bool> MoveAsync(byte[] preamble, ConnectionContext next, ConnectionAdmission.Ticket ticket)
     {
+        // 1. The right is proved. Shown once, it is good for nothing more, whatever comes of it.
         TcpConnection left;
         ulong number;
         lock (_lock)
         {
             number = _moves + 1;
-            if (_isOver || _key is null || !MigrationPreamble.IsProved(preamble, _key, number))
+            if (_isOver || _isMoving || _key is null || !MigrationPreamble.IsProved(preamble, _key, number))
             {
                 return false;
             }
 
-            // Shown once, it is good for nothing more, whatever comes of it.
+            _isMoving = true;
             _moves = number;
             left = _tcp;
         }
 
         Expect(_key.IdOf(number + 1), _key.IdOf(number));
-        _ = MigrationPreamble.TryRead(preamble, out MigrationPreamble claim);
-        var tcp = new TcpConnection(next, ticket);
 
-        // 1. The one it has is left, though this side may not have noticed its loss. What is unread of it comes again.
+        // 2. The TCP connection it has is left, though this side may not have noticed its loss. What is unread of it comes again.
         if (!_stream.Leave())
         {
             return false;
@@ -146,35 +142,28 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
 
         left.Lose();
         left.Ticket.Dispose();
-        if (ticket.Admit(Tenant!) is not null)
-        {
-            Close("the tenant has connections enough");
-            return false;
-        }
-
-        // 2. Both sides' lost bytes are sent again.
+        var tcp = new TcpConnection(next, ticket);
         lock (_lock)
         {
             _tcp = tcp;
         }
 
-        long skipped = 0;
-        using var patience = new CancellationTokenSource(_migration.HandshakeTimeout);
-        bool goesOn = false;
-        try
+        // 3. Both sides' lost bytes are sent again.
+        if (ticket.Admit(Tenant!) is { } problem)
         {
-            goesOn = await _stream.SwitchAsync(tcp.Bytes, state => Greet(claim, state, out skipped), (bytes, cancellationToken) => SkipAsync(bytes, skipped, cancellationToken), patience.Token).ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is IOException or OperationCanceledException or InvalidOperationException or ConnectionResetException)
-        {
-            // Lost again before it began.
+            Close(problem);
+            return false;
         }
 
-        if (!goesOn)
+        if (!await SwitchAsync(preamble, tcp).ConfigureAwait(false))
         {
-            tcp.Leave();
             Close("it could not be carried on");
             return false;
+        }
+
+        lock (_lock)
+        {
+            _isMoving = false;
         }
 
         _migration.Moved(this);
@@ -221,6 +210,23 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
         await base.DisposeAsync().ConfigureAwait(false);
     }
 
+    private async Task<bool> SwitchAsync(byte[] preamble, TcpConnection tcp)
+    {
+        _ = MigrationPreamble.TryRead(preamble, out MigrationPreamble claim);
+        long skipped = 0;
+        using var patience = new CancellationTokenSource(_migration.HandshakeTimeout);
+        try
+        {
+            return await _stream.SwitchAsync(
+                tcp.Bytes, state => Greet(claim, state, out skipped), (bytes, cancellationToken) => SkipAsync(bytes, skipped, cancellationToken), patience.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException or InvalidOperationException)
+        {
+            // Lost again before it began.
+            return false;
+        }
+    }
+
     private static MigrationGreeting? Greet(MigrationPreamble claim, MigrationState state, out long skipped)
     {
         skipped = state.Received - claim.From;
@@ -244,6 +250,7 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
         }
     }
 
+    // Under the stream's lock: this object's lock is never held when the stream's is asked for.
     private bool MayOutlive(MigrationState state)
     {
         lock (_lock)
@@ -294,13 +301,14 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
         }
     }
 
-    // Whoever reads finds it lost; unless nobody does, because what was read is not taken. That does not happen to an idle one.
+    // Whoever reads finds it lost, and decides whether it is kept. One that ends with its TCP connection ends at once, read or not.
     private void Watch(TcpConnection tcp) => tcp.Connection.ConnectionClosed.UnsafeRegister(
         _ =>
         {
+            bool isMovable = _stream.IsMovable;
             lock (_lock)
             {
-                if (!ReferenceEquals(tcp, _tcp) || (_key is not null && !_isOver && _stream.IsMovable))
+                if (!ReferenceEquals(tcp, _tcp) || (_key is not null && isMovable))
                 {
                     return;
                 }

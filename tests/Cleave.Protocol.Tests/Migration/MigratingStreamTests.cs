@@ -1,0 +1,239 @@
+using System.Buffers.Binary;
+using System.Threading.Channels;
+using Cleave.Protocol.Migration;
+
+namespace Cleave.Protocol.Tests.Migration;
+
+/// <summary>Two ends of a connection whose transport breaks again and again, at any byte of either way.</summary>
+public sealed class MigratingStreamTests
+{
+    private const int Kept = 128 << 10;
+
+    // What a wire takes at least: all that is kept, and what may be under way behind it.
+    private const int LeastBytes = Kept + (40 << 10);
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    public async Task What_is_written_is_read_whatever_breaks(int seed)
+    {
+        var random = new Random(seed);
+        byte[] up = new byte[4_000_000];
+        byte[] down = new byte[4_000_000];
+        random.NextBytes(up);
+        random.NextBytes(down);
+        var lost = Channel.CreateUnbounded<Stream>();
+        (Stream near, Stream far) = Wire.Create(random.Next(1, 20_000), random.Next(1, 20_000));
+        await using var client = new MigratingStream(near, _ => true, gone => lost.Writer.TryWrite(gone));
+        await using var worker = new MigratingStream(far, _ => true, static _ => { });
+        client.Keep(Kept);
+        worker.Keep(Kept);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        over.CancelAfter(TimeSpan.FromSeconds(60));
+        Task[] traffic = [WriteAsync(client, up, random.Next(), over.Token), WriteAsync(worker, down, random.Next(), over.Token), ReadAsync(client, down, over.Token), ReadAsync(worker, up, over.Token)];
+        Task done = Task.WhenAll(traffic);
+        int moves = 0;
+        while (await Task.WhenAny(done, lost.Reader.WaitToReadAsync(over.Token).AsTask()) != done)
+        {
+            Assert.True(lost.Reader.TryRead(out Stream? gone));
+            await gone.DisposeAsync();
+            await MoveAsync(client, worker, random, over.Token);
+            moves++;
+        }
+
+        await done;
+        Assert.InRange(moves, 10, 10_000);
+    }
+
+    [Fact]
+    public async Task Fixed_it_ends_with_its_transport()
+    {
+        (Stream near, Stream far) = Wire.Create(int.MaxValue, int.MaxValue);
+        await using var stream = new MigratingStream(near, _ => true, static _ => { });
+        stream.Keep(Kept);
+        await stream.WriteAsync(new byte[10], TestContext.Current.CancellationToken);
+        stream.Fix();
+        Assert.False(stream.IsMovable);
+        Assert.False(stream.Leave());
+        await far.DisposeAsync();
+        await Assert.ThrowsAsync<IOException>(async () => await stream.ReadExactlyAsync(new byte[1], TestContext.Current.CancellationToken));
+        Assert.False(await stream.SwitchAsync(Stream.Null, static _ => throw new InvalidOperationException("not asked"), static (_, _) => default, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task Fixed_while_it_waits_for_another_transport_it_is_lost()
+    {
+        (Stream near, Stream far) = Wire.Create(int.MaxValue, int.MaxValue);
+        var lost = new TaskCompletionSource();
+        await using var stream = new MigratingStream(near, _ => true, _ => lost.TrySetResult());
+        stream.Keep(Kept);
+        Task<int> reading = stream.ReadAsync(new byte[10], TestContext.Current.CancellationToken).AsTask();
+        await far.DisposeAsync();
+        await lost.Task;
+        Assert.False(reading.IsCompleted);
+        stream.Fix();
+        await Assert.ThrowsAsync<IOException>(() => reading);
+    }
+
+    [Fact]
+    public async Task Nothing_kept_or_not_wanted_a_loss_is_passed_on_as_it_was()
+    {
+        foreach (bool keeps in new[] { false, true })
+        {
+            (Stream near, Stream far) = Wire.Create(int.MaxValue, int.MaxValue);
+            await using var stream = new MigratingStream(near, _ => !keeps, static _ => { });
+            if (keeps)
+            {
+                stream.Keep(Kept);
+            }
+
+            await far.DisposeAsync();
+            IOException broken = await Assert.ThrowsAsync<IOException>(async () => await stream.ReadExactlyAsync(new byte[1], TestContext.Current.CancellationToken));
+            Assert.Equal("broken", broken.Message);
+        }
+    }
+
+    /// <summary>As the two sides do: the client's greeting and what follows, and the worker's.</summary>
+    private static async Task MoveAsync(MigratingStream client, MigratingStream worker, Random random, CancellationToken cancellationToken)
+    {
+        (Stream near, Stream far) = Wire.Create(random.Next(LeastBytes, 2 * LeastBytes), random.Next(LeastBytes, 2 * LeastBytes));
+        byte[] words = new byte[16];
+        Assert.True(await client.SwitchAsync(
+            near,
+            state =>
+            {
+                BinaryPrimitives.WriteInt64LittleEndian(words, state.Received);
+                BinaryPrimitives.WriteInt64LittleEndian(words.AsSpan(8), state.KeptFrom);
+                return new MigrationGreeting(words, state.KeptFrom);
+            },
+            async (stream, token) => await stream.ReadExactlyAsync(new byte[3], token),
+            cancellationToken));
+        byte[] read = new byte[16];
+        await far.ReadExactlyAsync(read, cancellationToken);
+        long received = BinaryPrimitives.ReadInt64LittleEndian(read);
+        long from = BinaryPrimitives.ReadInt64LittleEndian(read.AsSpan(8));
+        Assert.True(worker.Leave());
+        long skipped = 0;
+        Assert.True(await worker.SwitchAsync(
+            far,
+            state =>
+            {
+                skipped = state.Received - from;
+                Assert.InRange(skipped, 0, Kept);
+                Assert.InRange(received, state.KeptFrom, state.Sent);
+                return new MigrationGreeting(new byte[3], received);
+            },
+            async (stream, token) => await stream.ReadExactlyAsync(new byte[skipped], token),
+            cancellationToken));
+    }
+
+    private static async Task WriteAsync(MigratingStream stream, byte[] bytes, int seed, CancellationToken cancellationToken)
+    {
+        var random = new Random(seed);
+        for (int sent = 0; sent < bytes.Length;)
+        {
+            int count = Math.Min(random.Next(1, 3000), bytes.Length - sent);
+            await stream.WriteAsync(bytes.AsMemory(sent, count), cancellationToken);
+            sent += count;
+            await Task.Yield();
+        }
+    }
+
+    private static async Task ReadAsync(MigratingStream stream, byte[] expected, CancellationToken cancellationToken)
+    {
+        byte[] read = new byte[expected.Length];
+        await stream.ReadExactlyAsync(read, cancellationToken);
+        Assert.True(read.AsSpan().SequenceEqual(expected), "the bytes are others");
+    }
+
+    /// <summary>One end of a transport that takes any bytes and delivers them up to a number; then both ends break, and what was under way is lost.</summary>
+    private sealed class Wire(Channel<byte[]> incoming, Channel<byte[]> outgoing, int capacity) : Stream
+    {
+        private int _left = capacity;
+        private byte[] _rest = [];
+
+        public override bool CanRead => true;
+
+        public override bool CanWrite => true;
+
+        public override bool CanSeek => false;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
+
+        public static (Stream Near, Stream Far) Create(int up, int down)
+        {
+            var one = Channel.CreateBounded<byte[]>(8);
+            var other = Channel.CreateBounded<byte[]>(8);
+            return (new Wire(one, other, up), new Wire(other, one, down));
+        }
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            if (_rest.Length == 0)
+            {
+                try
+                {
+                    _rest = await incoming.Reader.ReadAsync(cancellationToken);
+                }
+                catch (ChannelClosedException)
+                {
+                    throw new IOException("broken");
+                }
+            }
+
+            int count = Math.Min(buffer.Length, _rest.Length);
+            _rest.AsSpan(0, count).CopyTo(buffer.Span);
+            _rest = _rest[count..];
+            return count;
+        }
+
+        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            int count = Math.Min(buffer.Length, _left);
+            _left -= count;
+            try
+            {
+                await outgoing.Writer.WriteAsync(buffer[..count].ToArray(), cancellationToken);
+            }
+            catch (ChannelClosedException)
+            {
+                throw new IOException("broken");
+            }
+
+            if (_left == 0)
+            {
+                Break();
+            }
+        }
+
+        public override void Flush() => throw new NotSupportedException();
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        protected override void Dispose(bool disposing)
+        {
+            Break();
+            base.Dispose(disposing);
+        }
+
+        private void Break()
+        {
+            _ = outgoing.Writer.TryComplete();
+            _ = incoming.Writer.TryComplete();
+        }
+    }
+}
