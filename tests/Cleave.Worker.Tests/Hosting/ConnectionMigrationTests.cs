@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
+using Cleave.Protocol;
 using Cleave.Protocol.Grpc;
 using Cleave.Protocol.Migration;
 using Cleave.Protocol.Wan;
@@ -236,6 +237,55 @@ public sealed class ConnectionMigrationTests
         await link.DescribeAsync(TestContext.Current.CancellationToken);
         Assert.Equal(21, front.ConnectionCount);
         Assert.Equal(1, served.Server.MovableConnections);
+    }
+
+    [Theory]
+    [InlineData("", 3)]
+    [InlineData(null, 1)]
+    [InlineData("HTTP/1.1 400 Bad Request", 1)]
+    public async Task Where_a_move_does_not_pass_a_connection_is_made_as_ever(string? answer, int tried)
+    {
+        // Closed as by a worker that knows nothing of it, or was started again. Where it is swallowed or answered by something else, it is tried once.
+        await using ServedWorker served = await ServedWorker.StartAsync();
+        await using var proxy = new TlsOnlyProxy(served.Server.Port, answer is null ? null : System.Text.Encoding.ASCII.GetBytes(answer));
+        await using var link = new GrpcLink(
+            served.Alice.At("127.0.0.1", proxy.Port), new GrpcLinkOptions { KeepsReserve = false, MigrationTimeout = TimeSpan.FromMilliseconds(400) });
+        for (int round = 0; round < 4; round++)
+        {
+            int failed = 0;
+            while (true)
+            {
+                try
+                {
+                    await link.DescribeAsync(TestContext.Current.CancellationToken);
+                    break;
+                }
+                catch (WireException lost) when (lost.Error.Code == WireErrorCode.LinkLost && ++failed < 3)
+                {
+                    await Task.Delay(10, TestContext.Current.CancellationToken);
+                }
+            }
+
+            if (round < 3)
+            {
+                proxy.Cut();
+            }
+        }
+
+        Assert.Equal(tried, proxy.Others);
+    }
+
+    [Fact]
+    public async Task A_worker_that_is_gone_is_named_at_once()
+    {
+        ServedWorker served = await ServedWorker.StartAsync();
+        WanEmulator front = WanEmulator.Start(new IPEndPoint(IPAddress.Loopback, 0), new IPEndPoint(IPAddress.Loopback, served.Server.Port), new WanOptions());
+        await using var link = new GrpcLink(served.Alice.At("127.0.0.1", front.ListenEndPoint.Port), new GrpcLinkOptions { KeepsReserve = false, MigrationTimeout = TimeSpan.FromMinutes(1) });
+        await link.DescribeAsync(TestContext.Current.CancellationToken);
+        await front.DisposeAsync();
+        WireException gone = await Assert.ThrowsAsync<WireException>(async () => await link.DescribeAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(20)));
+        Assert.Contains(gone.Error.Code, new[] { WireErrorCode.Unreachable, WireErrorCode.LinkLost });
+        await served.DisposeAsync();
     }
 
     private static async Task RefusedAsync(ServedWorker served, byte[] preamble)
