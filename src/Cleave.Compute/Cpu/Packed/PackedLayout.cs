@@ -36,7 +36,8 @@ internal readonly struct PackedLayout
 
     public const int UnitBytes = TileOutputs * OutputUnitBytes;
 
-    /// <summary>Numbers along K multiplied at once: eight rows of x take 16 KB and leave the first-level cache room for what is coming.</summary>
+    /// <summary>Numbers along K multiplied at once: eight rows of x take 16 KB and leave the first-level cache room for what is coming
+    /// (measured: 1024 gains 2 % at eight rows where memory is slow, and loses 8 at four where it is fast).</summary>
     public const int Slice = 512;
 
     public const int WholeUnitBytes = UnitNumbers * sizeof(ushort);
