@@ -22,12 +22,16 @@ internal sealed class LaneConnection : IDisposable
     // window is 14 KB.
     private const int DoubtfulBytes = 2 << 10;
 
+    // Of what was written before a call's answer, this much may not have arrived: the call has, and what was before it; its acknowledgements are small.
+    private const int UnansweredBytes = 512;
+
     private readonly Lock _lock = new();
     private readonly Dialer _dialer;
     private readonly TimeSpan _timeout;
     private readonly CancellationTokenSource _over = new();
     private MigrationKey? _key;
     private ulong _number;
+    private long _arrived;
     private long? _sessionFrom;
     private TimeSpan _dialTime;
     private bool _isMoving;
@@ -86,9 +90,11 @@ internal sealed class LaneConnection : IDisposable
     /// <summary>A call on it was answered, and the worker gave the right to carry it on with that; or did not.</summary>
     public void Own(MigrationKey? key)
     {
+        long sent = Stream.Sent;
         lock (_lock)
         {
             IsWarm = true;
+            _arrived = Math.Max(_arrived, sent - UnansweredBytes);
             _key ??= key;
         }
     }
@@ -113,7 +119,8 @@ internal sealed class LaneConnection : IDisposable
         _over.Dispose();
     }
 
-    private long ResendFrom(MigrationState state) => Math.Max(Math.Min(_sessionFrom ?? state.Sent, state.Sent) - DoubtfulBytes, state.KeptFrom);
+    private long ResendFrom(MigrationState state) =>
+        Math.Max(Math.Max(Math.Min(_sessionFrom ?? state.Sent, state.Sent) - DoubtfulBytes, Math.Min(_arrived, _sessionFrom ?? _arrived)), state.KeptFrom);
 
     private bool MayMove(MigrationState state)
     {

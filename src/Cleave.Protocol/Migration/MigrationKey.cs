@@ -5,8 +5,8 @@ namespace Cleave.Protocol.Migration;
 
 /// <summary>
 /// The right to carry one connection on over another TCP connection: 32 random bytes, made by the worker and told inside that connection's TLS. Never
-/// sent outside of it: a move shows an id and a proof made from it. Both are other ones at every move, so those who watch cannot tell
-/// that two moves are of one connection, and what they have seen is good for nothing.
+/// sent outside of it: a move shows an id and a proof made from it. Both are other ones at every move, so what those who watch have seen is good
+/// for nothing.
 /// </summary>
 public sealed class MigrationKey
 {
