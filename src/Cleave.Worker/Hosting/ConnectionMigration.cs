@@ -73,23 +73,11 @@ internal sealed class ConnectionMigration(ServingLimits limits, WorkerMetrics me
         }
     };
 
-    /// <summary>A connection's next move will show this id, and no more the one before.</summary>
-    public void Expect(MigrationId id, MigratableConnection connection, MigrationId? before = null)
-    {
-        if (before is { } shown)
-        {
-            Forget(shown, connection);
-        }
-
-        _expected[id] = connection;
-    }
+    /// <summary>A connection's next move will show this id.</summary>
+    public void Expect(MigrationId id, MigratableConnection connection) => _expected[id] = connection;
 
     /// <summary>No move will show this id.</summary>
-    public void Forget(MigrationId id, MigratableConnection connection)
-    {
-        _expected.TryRemove(KeyValuePair.Create(id, connection));
-        Taken(connection);
-    }
+    public void Forget(MigrationId id, MigratableConnection connection) => _expected.TryRemove(KeyValuePair.Create(id, connection));
 
     /// <summary>A connection has lost its TCP connection, and waits for another one.</summary>
     public void Keep(MigratableConnection connection)
@@ -140,7 +128,6 @@ internal sealed class ConnectionMigration(ServingLimits limits, WorkerMetrics me
     /// <summary>A connection goes on.</summary>
     public void Moved(MigratableConnection connection)
     {
-        Taken(connection);
         metrics.ConnectionMoved();
         WorkerLog.ConnectionMoved(logger, connection.Tenant!);
     }

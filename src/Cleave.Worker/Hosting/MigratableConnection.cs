@@ -20,11 +20,11 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
     private readonly ConnectionContext _first;
     private readonly ConnectionMigration _migration;
     private readonly CancellationTokenSource _closed = new();
+    private readonly SemaphoreSlim _moving = new(1, 1);
     private readonly MigratingStream _stream;
     private TcpConnection _tcp;
     private MigrationKey? _key;
     private ulong _moves;
-    private bool _isMoving;
     private bool _isOver;
 
     public MigratableConnection(ConnectionContext first, ConnectionAdmission.Ticket ticket, ConnectionMigration migration)
@@ -32,7 +32,7 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
         _first = first;
         _migration = migration;
         _tcp = new TcpConnection(first, ticket);
-        _stream = new MigratingStream(_tcp.Bytes, MayOutlive, _ => Kept());
+        _stream = new MigratingStream(_tcp.Bytes, MayOutlive, Kept);
         MemoryPool<byte>? pool = first.Features.Get<Microsoft.AspNetCore.Connections.Features.IMemoryPoolFeature>()?.MemoryPool;
         Input = PipeReader.Create(_stream, new StreamPipeReaderOptions(pool, bufferSize: 16 << 10, leaveOpen: true));
         Output = PipeWriter.Create(_stream, new StreamPipeWriterOptions(pool, leaveOpen: true));
@@ -99,7 +99,7 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
             _key = MigrationKey.Create();
         }
 
-        Expect(_key.IdOf(1), null);
+        Expect(_key.IdOf(1));
         return _key;
     }
 
@@ -117,53 +117,55 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
     public async Task<bool> MoveAsync(byte[] preamble, ConnectionContext next, ConnectionAdmission.Ticket ticket)
     {
         // 1. The right is proved. Shown once, it is good for nothing more, whatever comes of it.
-        TcpConnection left;
         ulong number;
         lock (_lock)
         {
             number = _moves + 1;
-            if (_isOver || _isMoving || _key is null || !MigrationPreamble.IsProved(preamble, _key, number))
+            if (_isOver || _key is null || !MigrationPreamble.IsProved(preamble, _key, number))
             {
                 return false;
             }
 
-            _isMoving = true;
             _moves = number;
-            left = _tcp;
         }
 
-        Expect(_key.IdOf(number + 1), _key.IdOf(number));
-
-        // 2. The TCP connection it has is left, though this side may not have noticed its loss. What is unread of it comes again.
-        if (!_stream.Leave())
-        {
-            return false;
-        }
-
-        left.Lose();
-        left.Ticket.Dispose();
+        _migration.Forget(_key.IdOf(number), this);
+        Expect(_key.IdOf(number + 1));
         var tcp = new TcpConnection(next, ticket);
-        lock (_lock)
+        if (!await _moving.WaitAsync(_migration.HandshakeTimeout).ConfigureAwait(false))
         {
-            _tcp = tcp;
-        }
-
-        // 3. Both sides' lost bytes are sent again.
-        if (ticket.Admit(Tenant!) is { } problem)
-        {
-            Close(problem);
             return false;
         }
 
-        if (!await SwitchAsync(preamble, tcp).ConfigureAwait(false))
+        try
         {
-            Close("it could not be carried on");
-            return false;
-        }
+            // 2. The TCP connection it has is left, though this side may not have noticed its loss. What is unread of it comes again.
+            if (!_stream.Leave())
+            {
+                return false;
+            }
 
-        lock (_lock)
+            TcpConnection left;
+            lock (_lock)
+            {
+                left = _tcp;
+                _tcp = tcp;
+            }
+
+            left.Lose();
+            left.Ticket.Dispose();
+
+            // 3. Both sides' lost bytes are sent again.
+            string? problem = ticket.Admit(Tenant!);
+            if (problem is not null || !await SwitchAsync(preamble, tcp).ConfigureAwait(false))
+            {
+                Close(problem ?? "it could not be carried on");
+                return false;
+            }
+        }
+        finally
         {
-            _isMoving = false;
+            _moving.Release();
         }
 
         _migration.Moved(this);
@@ -227,8 +229,10 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
         }
     }
 
-    private static MigrationGreeting? Greet(MigrationPreamble claim, MigrationState state, out long skipped)
+    private MigrationGreeting? Greet(MigrationPreamble claim, MigrationState state, out long skipped)
     {
+        // Not kept any more. Here, while nobody reads or writes: it may be lost again, and kept, the moment after.
+        _migration.Taken(this);
         skipped = state.Received - claim.From;
         if (skipped < 0 || claim.Received > state.Sent || claim.Received < state.KeptFrom)
         {
@@ -259,12 +263,16 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
         }
     }
 
-    private void Kept()
+    private void Kept(Stream gone)
     {
         TcpConnection tcp;
         lock (_lock)
         {
             tcp = _tcp;
+            if (!ReferenceEquals(gone, tcp.Bytes))
+            {
+                return; // A move has come before this was noticed, and has left it.
+            }
         }
 
         tcp.Lose();
@@ -276,9 +284,9 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
         }
     }
 
-    private void Expect(MigrationId id, MigrationId? before)
+    private void Expect(MigrationId id)
     {
-        _migration.Expect(id, this, before);
+        _migration.Expect(id, this);
         if (!_stream.IsMovable)
         {
             Forget();
@@ -298,6 +306,7 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
         if (key is not null)
         {
             _migration.Forget(key.IdOf(number), this);
+            _migration.Taken(this);
         }
     }
 
