@@ -131,8 +131,10 @@ public sealed class AllConnectionsLostTests : NetworkedWorkerTests
         using var over = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         var random = new Random(3);
         int cuts = 0;
+        var opened = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Task cutting = Task.Run(async () =>
         {
+            await opened.Task;
             while (!over.IsCancellationRequested)
             {
                 await Task.Delay(random.Next(1, 150), over.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -141,7 +143,7 @@ public sealed class AllConnectionsLostTests : NetworkedWorkerTests
             }
         });
         var events = new List<SessionEvent>();
-        Assert.Equal(expected, await RunAsync([link], events, decoder: "sequential", maxTokens: 100));
+        Assert.Equal(expected, await RunAsync([link], events, opened.SetResult, decoder: "sequential", maxTokens: 100));
         await over.CancelAsync();
         await cutting;
         string[] resumed = [.. events.Where(static e => e.Kind == SessionEventKind.Resumed).Select(static e => e.Message)];
