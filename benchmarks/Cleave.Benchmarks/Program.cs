@@ -5,7 +5,7 @@ using Cleave.Compute;
 namespace Cleave.Benchmarks;
 
 /// <summary>
-/// Usage: Cleave.Benchmarks [peaks] [kernels] [matmul] [products] [operations] [step] [cold] (without names, all of them), or
+/// Usage: Cleave.Benchmarks [peaks] [kernels] [matmul] [products] [invariance] [operations] [step] [cold] (without names, all of them), or
 /// Cleave.Benchmarks report [--llama FOLDER] [--json] for the figures of docs/PERFORMANCE.md.
 /// </summary>
 internal static class Program
@@ -18,7 +18,7 @@ internal static class Program
             return Report(device, options);
         }
 
-        string[] sections = args.Length > 0 ? args : ["peaks", "kernels", "matmul", "products", "operations", "step", "cold"];
+        string[] sections = args.Length > 0 ? args : ["peaks", "kernels", "matmul", "products", "invariance", "operations", "step", "cold"];
         Console.WriteLine($"{device.Name} {device.Path}, {device.Threads} threads, {device.Fingerprint}, .NET {Environment.Version}, {RuntimeInformation.RuntimeIdentifier}");
         var peaks = MachinePeaks.Measure(device.Threads);
         Console.WriteLine($"read bandwidth {peaks.ReadGBPerSecond:f1} GB/s, fused multiply-add peak {peaks.GigaMultiplyAddsPerSecond:f0} G/s, over {device.Threads} threads");
@@ -35,11 +35,10 @@ internal static class Program
                     MatMulBenchmark.Run(device, peaks);
                     break;
                 case "products":
-                    foreach (Figure figure in ProductFigures.Measure(device))
-                    {
-                        Console.WriteLine(ReportRun.Line(figure));
-                    }
-
+                    Print(ProductFigures.Measure(device));
+                    break;
+                case "invariance":
+                    Print(InvarianceFigures.Measure(device));
                     break;
                 case "operations":
                     OperationBenchmark.Run(device);
@@ -51,12 +50,20 @@ internal static class Program
                     ColdStepBenchmark.Run(device);
                     break;
                 default:
-                    Console.Error.WriteLine($"unknown section '{section}': peaks, kernels, matmul, products, operations, step, cold or report");
+                    Console.Error.WriteLine($"unknown section '{section}': peaks, kernels, matmul, products, invariance, operations, step, cold or report");
                     return 1;
             }
         }
 
         return 0;
+    }
+
+    private static void Print(IEnumerable<Figure> figures)
+    {
+        foreach (Figure figure in figures)
+        {
+            Console.WriteLine(ReportRun.Line(figure));
+        }
     }
 
     /// <summary>The checkout this was built in.</summary>

@@ -9,7 +9,7 @@ internal static class ProductFigures
     private const int Outputs = 32768;
 
     /// <summary>Products timed together, one behind the other as in a model's step, so that waking the threads weighs as little as it does there.</summary>
-    private const int Products = 5;
+    public const int Products = 5;
 
     public static IEnumerable<Figure> Measure(CpuDevice device)
     {
