@@ -63,8 +63,12 @@ public sealed unsafe class CpuDevice : IComputeDevice
     /// Memory that a matrix takes once packed, without the few numbers that are kept whole (about 0.1 % in trained models); null for one that is
     /// never packed.
     /// </summary>
-    public static long? PackedBytes(ElementType type, long outputs, long inputs) =>
-        type == ElementType.BF16 && PackedLayout.Fits(inputs) ? new PackedLayout(checked((int)outputs), checked((int)inputs)).Bytes : null;
+    public static long? PackedBytes(ElementType type, long outputs, long inputs)
+    {
+        int rows = checked((int)outputs);
+        int columns = checked((int)inputs);
+        return type == ElementType.BF16 && PackedLayout.Fits(rows, columns) ? new PackedLayout(rows, columns).Bytes : null;
+    }
 
     /// <inheritdoc />
     public DeviceWeight LoadWeight(IReadOnlyList<TensorData> stacked)

@@ -8,6 +8,8 @@ public sealed class PackedWeightTests
     [Theory]
     [InlineData(1, 128)]
     [InlineData(2, 256)]
+    [InlineData(5, 640)]
+    [InlineData(7, 768)]
     [InlineData(47, 384)]
     [InlineData(48, 512)]
     [InlineData(49, 640)]
@@ -26,7 +28,7 @@ public sealed class PackedWeightTests
             numbers[at] = 0x8000;
         }
 
-        AssertSameProducts(random, [numbers], inputs, packed: true);
+        AssertSameProducts(random, [numbers], inputs, packed: CpuDevice.PackedBytes(ElementType.BF16, outputs, inputs) is not null);
     }
 
     [Fact]
@@ -97,16 +99,27 @@ public sealed class PackedWeightTests
         using CpuDevice device = Packing(2);
         var random = new Random(5);
 
-        // Every high byte equally often; rows that are no whole number of units; another type; only gathered from.
+        // Every high byte equally often; rows that are no whole number of units; another type; a tile that is mostly empty; short rows, which
+        // headers outweigh; groups kept whole that take what little would be gained; only gathered from.
         using var evenly = new Stored(Content(random, 5, 30 * 256, 256), 256);
         using var ragged = new Stored(Gaussian(random, 30 * 192), 192);
         using Matrix half = Matrix.Random(random, ElementType.F16, 30, 256);
+        using var single = new Stored(Gaussian(random, 4096), 4096);
+        using var narrow = new Stored(Gaussian(random, 4 * 128), 128);
+        ushort[] numbers = [.. Enumerable.Range(0, 5 * 384).Select(i => (ushort)(0x3c00 + (i % 16 << 8)))];
+        numbers[^1] = 0x0100;
+        using var margin = new Stored(numbers, 384);
         using var plain = new Stored(Gaussian(random, 30 * 256), 256);
-        foreach (TensorData data in (TensorData[])[evenly.Data, ragged.Data, half.Data])
+        foreach (TensorData data in (TensorData[])[evenly.Data, ragged.Data, half.Data, single.Data, narrow.Data, margin.Data])
         {
             using DeviceWeight loaded = device.LoadWeight([data]);
             Assert.Equal(0, loaded.DeviceBytes);
         }
+
+        Assert.Null(CpuDevice.PackedBytes(ElementType.BF16, 1, 4096));
+        Assert.Null(CpuDevice.PackedBytes(ElementType.BF16, 4, 128));
+        Assert.Null(CpuDevice.PackedBytes(ElementType.BF16, 0, 4096));
+        Assert.NotNull(CpuDevice.PackedBytes(ElementType.BF16, 5, 384));
 
         using DeviceWeight embedding = ((IComputeDevice)device).LoadEmbedding(plain.Data);
         Assert.Equal(0, embedding.DeviceBytes);

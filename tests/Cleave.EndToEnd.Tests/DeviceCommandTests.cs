@@ -35,9 +35,11 @@ public sealed class DeviceCommandTests
 
     [Theory]
     [InlineData(2, "is not a device", "--device", "gpu")]
+    [InlineData(2, "give stored|q8|packed", "--weights", "pack")]
+    [InlineData(2, "give stored|q8|packed", "--weights", "2")]
     [InlineData(1, "Available: cpu", "--device", "opencl:99")]
     [InlineData(1, "--kv-tokens 4096", "--worker-device", "emulated:44")]
-    public async Task A_device_that_will_not_do_is_refused_with_what_would(int exitCode, string says, params string[] arguments)
+    public async Task A_device_or_weights_that_will_not_do_are_refused_with_what_would(int exitCode, string says, params string[] arguments)
     {
         CliResult result = (await Cli.RunAsync(["run", "--model", Model, "--head", "1", "--tail", "1", "--prompt", "x", .. arguments])).Expect(exitCode);
         Assert.Contains(says, result.Error, StringComparison.Ordinal);

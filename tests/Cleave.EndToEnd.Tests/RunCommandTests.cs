@@ -36,7 +36,7 @@ public sealed class RunCommandTests
         Assert.Equal(reference.PromptIds.Length, result.Json.GetProperty("promptTokens").GetInt32());
     }
 
-    /// <summary>Nothing of the bundled model is BF16, so packing finds nothing to do; the option reaches both processes all the same.</summary>
+    /// <summary>Nothing of the bundled model is BF16, so packing finds nothing to do, which is said; the option reaches both processes all the same.</summary>
     [Fact]
     public async Task PackedWeightsGiveTheReferencesTokens()
     {
@@ -45,6 +45,7 @@ public sealed class RunCommandTests
             "run", "--prompt", reference.Prompt, "--json", "--no-stop", "--max-tokens", "64", "--decoder", "sequential", "--weights", "packed", "--device", "cpu", "--worker-device", "cpu");
         result.Expect(0);
         Assert.Equal(reference.GreedyIds, result.Tokens);
+        Assert.Contains("has no BF16 matrix", result.Error, StringComparison.Ordinal);
     }
 
     [Fact]

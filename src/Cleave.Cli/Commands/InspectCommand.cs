@@ -67,7 +67,7 @@ internal sealed class InspectCommand : TaughtCommand
         Fact("weights", $"{string.Join(", ", report.BytesByType.Select(static pair => FormattableString.Invariant($"{pair.Key} {ByteText.Of(pair.Value)}")))}");
         if (report.PackedBytes is { } packed)
         {
-            Fact("packed", $"layers and LM head in {ByteText.Of(packed)} of memory with --weights packed, on a CPU with AVX-512 VBMI");
+            Fact("packed", $"{(report.HasEnds ? "layers and LM head" : "layers")} in {ByteText.Of(packed)} of memory with --weights packed, on a CPU with AVX-512 VBMI");
         }
 
         console.Write(facts);

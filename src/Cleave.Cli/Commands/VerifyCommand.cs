@@ -46,7 +46,12 @@ internal sealed class VerifyCommand : TaughtCommand
     {
         using IModelSource source = ModelSource.Open(_model.Path(parsed), parsed.GetValue(_weights));
         ReferenceActivations reference = ReferenceActivations.Open(parsed.GetValue(_golden)!);
-        using IComputeDevice device = DeviceSelector.Open(new DeviceRequest { Name = parsed.GetValue(_device) ?? "cpu", PackBF16 = parsed.GetValue(_weights) == WeightPrecision.Packed }, Console.Error.WriteLine);
+        var request = new DeviceRequest
+        {
+            Name = parsed.GetValue(_device) ?? "cpu",
+            PackBF16 = WeightPacking.Applies(source, parsed.GetValue(_weights), Console.Error.WriteLine),
+        };
+        using IComputeDevice device = DeviceSelector.Open(request, Console.Error.WriteLine);
         int tokens = Math.Max(reference.InputIds.Count, (reference.GreedyPrompt?.Count ?? 0) + (reference.GreedyOutput?.Count ?? 0));
         using var verifier = new ModelVerifier(device, source, tokens);
         VerifyReport report = VerifyReport.Of(source.Path, verifier.Compare(reference));

@@ -104,13 +104,6 @@ internal sealed record InspectReport
 
         SideReport Side(LayerRange range, long more) => new(
             range.ToString(), layerBytes.Skip(range.Start - source.Layers.Start).Take(range.Count).Sum() + more, kv * range.Count * contextTokens);
-        long Products(WeightPrecision precision)
-        {
-            var sizes = ModelSizes.Of(source, precision);
-            return sizes.LayerBytes.Sum() + sizes.LmHeadBytes;
-        }
-
-        long packed = Products(WeightPrecision.Packed);
         bool whole = source.HasEnds && source.Layers.Count == config.Layers;
         return new InspectReport
         {
@@ -132,7 +125,7 @@ internal sealed record InspectReport
             BytesByType = byType,
             LayerBytes = layerBytes,
             EndBytes = embedding + output,
-            PackedBytes = packed < Products(WeightPrecision.Stored) ? packed : null,
+            PackedBytes = WeightPacking.Bytes(source),
             KvBytesPerTokenAndLayer = kv,
             Head = whole ? Side(cut.HeadRange, embedding) : null,
             Middle = whole ? Side(cut.MiddleRange(config.Layers), 0) : null,

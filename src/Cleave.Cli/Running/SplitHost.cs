@@ -247,7 +247,7 @@ internal sealed class SplitHost : IAsyncDisposable
 
     private static TrustedModel LoadModel(IModelSource source, SplitSettings settings, int kvTokens, Action<string> say)
     {
-        IComputeDevice device = DeviceSelector.Open(TrustedDevice.Request(source, settings, kvTokens), say);
+        IComputeDevice device = DeviceSelector.Open(TrustedDevice.Request(source, settings, kvTokens, say), say);
         try
         {
             return TrustedModel.Load(source, TokenizerLoader.Load(source), device, settings.Cut, kvTokens, settings.Devices.KvType, new LoadingStatus("head and tail", say));

@@ -11,13 +11,17 @@ namespace Cleave.Cli.Running;
 internal static class TrustedDevice
 {
     /// <summary>The device asked for, with what head and tail (or, unsplit, the whole model) need of it.</summary>
-    public static DeviceRequest Request(IModelSource source, SplitSettings settings, int kvTokens)
+    /// <param name="source">The model.</param>
+    /// <param name="settings">What was asked for.</param>
+    /// <param name="kvTokens">Cache rows all sessions together may hold.</param>
+    /// <param name="say">Told what was asked for in vain.</param>
+    public static DeviceRequest Request(IModelSource source, SplitSettings settings, int kvTokens, Action<string> say)
     {
         DeviceSettings devices = settings.Devices;
         return new DeviceRequest
         {
             Name = devices.Device,
-            PackBF16 = settings.Weights == WeightPrecision.Packed,
+            PackBF16 = WeightPacking.Applies(source, settings.Weights, say),
             EmbeddingOnHost = devices.EmbeddingOnHost,
             NeededBytes = source.HasEnds ? Needs(source, settings.Cut, devices, kvTokens, null) : 0,
             Advise = free => Advice(source, settings, kvTokens, free),

@@ -68,7 +68,7 @@ internal sealed unsafe class CpuWeight : DeviceWeight
     /// <param name="threads">How many threads may work on it.</param>
     public void Pack(CpuDevice device, int threads)
     {
-        if (Type != ElementType.BF16 || Outputs == 0 || !PackedLayout.Fits(Inputs))
+        if (Type != ElementType.BF16 || !PackedLayout.Fits(Outputs, Inputs))
         {
             return;
         }

@@ -12,7 +12,7 @@ public static class EmbeddingNorm
     /// <summary>Median length (L2) of the embeddings as the first layer gets them.</summary>
     public static double Median(IComputeDevice device, IModelSource source)
     {
-        using DeviceWeight embedding = device.LoadWeight([source.End(EndTensor.Embedding)]);
+        using DeviceWeight embedding = device.LoadEmbedding(source.End(EndTensor.Embedding));
         int count = Math.Min(Samples, embedding.Outputs);
         int[] ids = [.. Enumerable.Range(0, count).Select(i => (int)((long)i * embedding.Outputs / count))];
         using DeviceTensor gathered = device.Allocate(count, embedding.Inputs);

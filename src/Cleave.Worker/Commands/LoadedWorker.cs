@@ -37,7 +37,7 @@ internal sealed class LoadedWorker : IDisposable
                 {
                     Name = options.Device,
                     CpuThreads = options.Threads,
-                    PackBF16 = options.Weights == WeightPrecision.Packed,
+                    PackBF16 = WeightPacking.Applies(source, options.Weights, say),
                     NeededBytes = source.Layers.Contains(range) ? Needs(source, options, range, options.KvTokens, null) : 0,
                     Advise = free => Advice(source, options, range, free),
                 },

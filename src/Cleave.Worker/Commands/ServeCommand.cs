@@ -46,7 +46,23 @@ internal static class ServeCommand
                 return null;
             },
         };
-        var weights = new Option<WeightPrecision>("--weights") { HelpName = "stored|q8|packed", Description = "q8: quantise floating-point matrices when loading; clients have to do the same. packed: BF16 matrices in three quarters of their bytes on a CPU with AVX-512 VBMI, in memory of its own: the same bits, up to 1.4 times the speed where memory bounds it; each side for itself" };
+        var weights = new Option<WeightPrecision>("--weights")
+        {
+            HelpName = WeightPrecisionText.Syntax,
+            Description = "q8: quantise floating-point matrices when loading; clients have to do the same. packed: BF16 matrices in three quarters of their bytes on a CPU with AVX-512 VBMI, in memory of its own: the same bits, up to 1.4 times the speed where memory bounds it; each side for itself",
+            CustomParser = result =>
+            {
+                try
+                {
+                    return WeightPrecisionText.Parse(result.Tokens[0].Value);
+                }
+                catch (FormatException e)
+                {
+                    result.AddError(e.Message);
+                    return default;
+                }
+            },
+        };
         var listen = new Option<IPEndPoint>("--listen")
         {
             Description = "Address and port to listen on; * is every interface, port 0 a free one. Clients that lost their connections are back a round trip sooner where this host allows TCP Fast Open: sysctl net.ipv4.tcp_fastopen=3",

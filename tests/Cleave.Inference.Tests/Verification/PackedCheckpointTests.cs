@@ -1,6 +1,8 @@
 using Cleave.Compute;
 using Cleave.Compute.Gpu;
 using Cleave.Engine;
+using Cleave.Inference.Privacy;
+using Cleave.Inference.Tests.Devices;
 using Cleave.Inference.Verification;
 using Cleave.Models;
 
@@ -67,6 +69,33 @@ public sealed class PackedCheckpointTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("BF16", Wide, true)]
+    [InlineData("F16", Wide, false)]
+    [InlineData("BF16", "\"hidden_size\": 96, \"intermediate_size\": 160", false)]
+    public void A_model_in_which_nothing_is_packed_is_said_to_be_one(string dtype, string shape, bool packs)
+    {
+        using IModelSource source = ModelSource.Open(RandomCheckpoint.Make("llama", $"{{{shape}}}", dtype: dtype, layers: 2).WriteTo(_folder, "model"));
+        var said = new List<string>();
+        Assert.Equal(packs, WeightPacking.Applies(source, WeightPrecision.Packed, said.Add));
+        Assert.Equal(packs, WeightPacking.Bytes(source) is not null);
+        Assert.Equal(packs, said.Count == 0);
+        Assert.All(said, line => Assert.Contains(source.Path, line, StringComparison.Ordinal));
+        Assert.False(WeightPacking.Applies(source, WeightPrecision.Stored, said.Add));
+        Assert.Equal(packs, said.Count == 0);
+    }
+
+    /// <summary>Rows are only looked up: a copy of the whole matrix for them, packed or on a GPU, would take seconds and gigabytes.</summary>
+    [Fact]
+    public void How_long_embeddings_are_is_told_without_loading_them_for_products()
+    {
+        using IModelSource source = ModelSource.Open(RandomCheckpoint.Make("llama", $"{{{Wide}}}", dtype: "BF16", layers: 1).WriteTo(_folder, "model"));
+        using var cpu = new CpuDevice(packBF16: true);
+        using var device = new LookingUp(cpu);
+        Assert.True(EmbeddingNorm.Median(device, source) > 0);
+        Assert.Equal(1, device.Embeddings);
+    }
+
     [Fact]
     public void A_device_that_does_not_pack_says_so()
     {
@@ -91,5 +120,21 @@ public sealed class PackedCheckpointTests : IDisposable
 
         using var verifier = new ModelVerifier(device, source, 64);
         return (verifier.Compare(golden), bytes);
+    }
+
+    /// <summary>Loads no weights but embeddings.</summary>
+    private sealed class LookingUp(IComputeDevice inner) : DecoratedDevice(inner), IComputeDevice
+    {
+        private readonly IComputeDevice _inner = inner;
+
+        public int Embeddings { get; private set; }
+
+        public DeviceWeight LoadEmbedding(TensorData embedding)
+        {
+            Embeddings++;
+            return _inner.LoadEmbedding(embedding);
+        }
+
+        public override DeviceWeight LoadWeight(IReadOnlyList<TensorData> stacked) => throw new InvalidOperationException("loaded for products");
     }
 }

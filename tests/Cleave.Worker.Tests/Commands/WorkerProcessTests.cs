@@ -167,6 +167,7 @@ public sealed class WorkerProcessTests : IDisposable
     [InlineData("--model FILE, or --pull OWNER/NAME with --layers a..b, is needed")]
     [InlineData("no such file", "--model", "nowhere.gguf", "--ephemeral")]
     [InlineData("holds layers 0..12", "--model", "DEMO", "--layers", "2..13", "--ephemeral")]
+    [InlineData("give stored|q8|packed", "--model", "DEMO", "--weights", "7")]
     [InlineData("is no range of layers", "--model", "DEMO", "--layers", "5")]
     [InlineData("has no port", "--model", "DEMO", "--listen", "localhost")]
     [InlineData("no address of this machine", "--model", "DEMO", "--listen", "worker.example:1")]

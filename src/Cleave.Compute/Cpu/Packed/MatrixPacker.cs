@@ -32,8 +32,8 @@ internal sealed unsafe class MatrixPacker
     public delegate ushort* RowPointer(int output);
 
     /// <summary>Packs a matrix, or returns null where that would not pay.</summary>
-    /// <param name="outputs">Rows.</param>
-    /// <param name="inputs">Numbers in a row; <see cref="PackedLayout.Fits"/>.</param>
+    /// <param name="outputs">Rows; <see cref="PackedLayout.Fits"/>.</param>
+    /// <param name="inputs">Numbers in a row.</param>
     /// <param name="row">The rows.</param>
     /// <param name="threads">How many threads may work on it.</param>
     public static PackedMatrix? Pack(int outputs, int inputs, RowPointer row, int threads)
@@ -78,12 +78,13 @@ internal sealed unsafe class MatrixPacker
         }
 
         long units = (long)_layout.Tiles * PackedLayout.TileOutputs * _layout.Units;
-        if (firstWhole[^1] > units / FewestUnitsPerWhole)
+        long wholeBytes = firstWhole[^1] * PackedLayout.WholeUnitBytes;
+        if (firstWhole[^1] > units / FewestUnitsPerWhole || _layout.Bytes + wholeBytes >= _layout.StoredBytes)
         {
             return null;
         }
 
-        var whole = new NativeBuffer(firstWhole[^1] * PackedLayout.WholeUnitBytes, weights: true);
+        var whole = new NativeBuffer(wholeBytes, weights: true);
         Parallel.For(0, _layout.Tiles, options, tile => Encode(tile, whole.Pointer + (firstWhole[tile] * PackedLayout.WholeUnitBytes)));
         return whole;
     }

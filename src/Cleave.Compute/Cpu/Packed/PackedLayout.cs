@@ -74,8 +74,18 @@ internal readonly struct PackedLayout
 
     public long Bytes => Tiles * TileBytes;
 
-    /// <summary>A matrix whose rows are whole units.</summary>
-    public static bool Fits(long inputs) => inputs > 0 && inputs % UnitNumbers == 0;
+    /// <summary>Bytes of the matrix as it is stored.</summary>
+    public long StoredBytes => (long)Outputs * Units * WholeUnitBytes;
+
+    /// <summary>
+    /// A matrix whose rows are whole units, and which is smaller so: one of a few rows is not, whose tiles are mostly empty, nor one of short
+    /// rows, which headers outweigh.
+    /// </summary>
+    public static bool Fits(int outputs, int inputs)
+    {
+        var layout = new PackedLayout(outputs, inputs);
+        return inputs % UnitNumbers == 0 && layout.Bytes < layout.StoredBytes;
+    }
 
     /// <summary>Which of 64 numbers byte <paramref name="position"/> of low or high bytes belongs to.</summary>
     public static int NumberAt(int position)
