@@ -21,7 +21,7 @@ public sealed class GrpcLinkOptions
     public bool KeepsReserve { get; set; } = true;
 
     /// <summary>How long after the first session's opening the reserve is connected.</summary>
-    public TimeSpan ReserveDelay { get; set; } = TimeSpan.FromSeconds(1);
+    public TimeSpan ReserveDelay { get; set; } = TimeSpan.FromMilliseconds(100);
 
     /// <summary>True to connect again, to an address that has answered before, with TCP Fast Open where both hosts' systems have it: a round trip less.</summary>
     public bool FastOpen { get; set; } = true;
