@@ -206,6 +206,8 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
 
         _stream.End(new ConnectionAbortedException("closed"));
         Forget();
+        await Input.CompleteAsync().ConfigureAwait(false);
+        await Output.CompleteAsync().ConfigureAwait(false);
         tcp.Leave();
         Cancel();
         _closed.Dispose();
