@@ -40,24 +40,32 @@ internal sealed class DecoderLayer : IDisposable
         DeviceTensor? Norm(LayerTensor role) =>
             source.Layer(layer, role) is { } tensor ? device.LoadVector(tensor, _config.NormWeightOffset) : null;
 
-        _attentionNorm = _config.PreNorm ? Norm(LayerTensor.AttentionNorm) : null;
-        _attentionPostNorm = _config.PostNorm ? Norm(LayerTensor.AttentionPostNorm) : null;
-        _feedForwardNorm = _config.PreNorm ? Norm(LayerTensor.FeedForwardNorm) : null;
-        _feedForwardPostNorm = _config.PostNorm ? Norm(LayerTensor.FeedForwardPostNorm) : null;
-        if (_config.QueryKeyNorm != QueryKeyNorm.None)
+        try
         {
-            _queryNorm = Norm(LayerTensor.QueryNorm);
-            _keyNorm = Norm(LayerTensor.KeyNorm);
-        }
+            _attentionNorm = _config.PreNorm ? Norm(LayerTensor.AttentionNorm) : null;
+            _attentionPostNorm = _config.PostNorm ? Norm(LayerTensor.AttentionPostNorm) : null;
+            _feedForwardNorm = _config.PreNorm ? Norm(LayerTensor.FeedForwardNorm) : null;
+            _feedForwardPostNorm = _config.PostNorm ? Norm(LayerTensor.FeedForwardPostNorm) : null;
+            if (_config.QueryKeyNorm != QueryKeyNorm.None)
+            {
+                _queryNorm = Norm(LayerTensor.QueryNorm);
+                _keyNorm = Norm(LayerTensor.KeyNorm);
+            }
 
-        TensorData Matrix(LayerTensor role) => WeightCheck.Finite(source.Path, source.Layer(layer, role)!);
-        _queryKeyValue = new Projection(
-            device,
-            [Matrix(LayerTensor.Query), Matrix(LayerTensor.Key), Matrix(LayerTensor.Value)],
-            [source.Layer(layer, LayerTensor.QueryBias), source.Layer(layer, LayerTensor.KeyBias), source.Layer(layer, LayerTensor.ValueBias)]);
-        _attentionOutput = new Projection(
-            device, [Matrix(LayerTensor.AttentionOutput)], [source.Layer(layer, LayerTensor.AttentionOutputBias)]);
-        _feedForward = FeedForward.Load(device, source, layer);
+            TensorData Matrix(LayerTensor role) => WeightCheck.Finite(source.Path, source.Layer(layer, role)!);
+            _queryKeyValue = new Projection(
+                device,
+                [Matrix(LayerTensor.Query), Matrix(LayerTensor.Key), Matrix(LayerTensor.Value)],
+                [source.Layer(layer, LayerTensor.QueryBias), source.Layer(layer, LayerTensor.KeyBias), source.Layer(layer, LayerTensor.ValueBias)]);
+            _attentionOutput = new Projection(
+                device, [Matrix(LayerTensor.AttentionOutput)], [source.Layer(layer, LayerTensor.AttentionOutputBias)]);
+            _feedForward = FeedForward.Load(device, source, layer);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     /// <summary>Runs the layer on the plan's rows of <paramref name="hidden"/>; <paramref name="arenaLayer"/> is its index in the arena.</summary>
@@ -115,9 +123,10 @@ internal sealed class DecoderLayer : IDisposable
 
     public void Dispose()
     {
-        _queryKeyValue.Dispose();
-        _attentionOutput.Dispose();
-        _feedForward.Dispose();
+        // What is missing was not loaded: the constructor failed.
+        _queryKeyValue?.Dispose();
+        _attentionOutput?.Dispose();
+        _feedForward?.Dispose();
         _attentionNorm?.Dispose();
         _attentionPostNorm?.Dispose();
         _feedForwardNorm?.Dispose();

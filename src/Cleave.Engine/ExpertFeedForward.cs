@@ -17,13 +17,21 @@ internal sealed class ExpertFeedForward : FeedForward
     public ExpertFeedForward(IComputeDevice device, IModelSource source, int layer)
     {
         _config = source.Config;
-        _router = new Projection(device, [WeightCheck.Finite(source.Path, source.Layer(layer, LayerTensor.Router)!)], [null]);
         _experts = new DenseFeedForward[_config.Experts];
-        for (int expert = 0; expert < _experts.Length; expert++)
+        try
         {
-            _experts[expert] = new DenseFeedForward(
-                device, _config, source.Path,
-                source.Expert(layer, expert, LayerTensor.Gate), source.Expert(layer, expert, LayerTensor.Up), source.Expert(layer, expert, LayerTensor.Down));
+            _router = new Projection(device, [WeightCheck.Finite(source.Path, source.Layer(layer, LayerTensor.Router)!)], [null]);
+            for (int expert = 0; expert < _experts.Length; expert++)
+            {
+                _experts[expert] = new DenseFeedForward(
+                    device, _config, source.Path,
+                    source.Expert(layer, expert, LayerTensor.Gate), source.Expert(layer, expert, LayerTensor.Up), source.Expert(layer, expert, LayerTensor.Down));
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
         }
     }
 
@@ -70,10 +78,11 @@ internal sealed class ExpertFeedForward : FeedForward
 
     public override void Dispose()
     {
-        _router.Dispose();
-        foreach (DenseFeedForward expert in _experts)
+        // What is missing was not loaded: the constructor failed.
+        _router?.Dispose();
+        foreach (DenseFeedForward? expert in _experts)
         {
-            expert.Dispose();
+            expert?.Dispose();
         }
     }
 }

@@ -42,18 +42,26 @@ internal sealed class DenseFeedForward : FeedForward
         TensorData? gateBias = null, TensorData? upBias = null, TensorData? downBias = null)
     {
         _config = config;
-        TensorData[] gateUp = [WeightCheck.Finite(path, gate), WeightCheck.Finite(path, up)];
-        if (gate.Type == up.Type && gateBias is null && upBias is null)
+        try
         {
-            _gated = device.LoadGated(gateUp[0], gateUp[1], config.Activation);
-            Projection.ReleaseCopied(_gated, gateUp);
-        }
-        else
-        {
-            _gateUp = new Projection(device, gateUp, [gateBias, upBias]);
-        }
+            TensorData[] gateUp = [WeightCheck.Finite(path, gate), WeightCheck.Finite(path, up)];
+            if (gate.Type == up.Type && gateBias is null && upBias is null)
+            {
+                _gated = device.LoadGated(gateUp[0], gateUp[1], config.Activation);
+                Projection.ReleaseCopied(_gated, gateUp);
+            }
+            else
+            {
+                _gateUp = new Projection(device, gateUp, [gateBias, upBias]);
+            }
 
-        _down = new Projection(device, [WeightCheck.Finite(path, down)], [downBias]);
+            _down = new Projection(device, [WeightCheck.Finite(path, down)], [downBias]);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     public override void Run(IComputeDevice device, DeviceTensor x, DeviceTensor y, int rows, LayerScratch scratch)
@@ -70,9 +78,10 @@ internal sealed class DenseFeedForward : FeedForward
 
     public override void Dispose()
     {
+        // What is missing was not loaded: the constructor failed.
         _gated?.Dispose();
         _gateUp?.Dispose();
-        _down.Dispose();
+        _down?.Dispose();
     }
 
     private void Gate(IComputeDevice device, DeviceTensor x, int rows, LayerScratch scratch)

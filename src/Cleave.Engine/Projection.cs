@@ -12,21 +12,31 @@ internal sealed class Projection : IDisposable
 
     public Projection(IComputeDevice device, IReadOnlyList<TensorData> weights, IReadOnlyList<TensorData?> biases)
     {
-        int first = 0;
-        while (first < weights.Count)
+        try
         {
-            int end = first + 1;
-            while (end < weights.Count && weights[end].Type == weights[first].Type)
+            int first = 0;
+            while (first < weights.Count)
             {
-                end++;
-            }
+                int end = first + 1;
+                while (end < weights.Count && weights[end].Type == weights[first].Type)
+                {
+                    end++;
+                }
 
-            TensorData[] stacked = [.. weights.Skip(first).Take(end - first)];
-            int outputs = checked((int)stacked.Sum(w => w.Rows));
-            _parts.Add((device.LoadWeight(stacked), LoadBias(device, stacked, [.. biases.Skip(first).Take(end - first)], outputs), Outputs));
-            ReleaseCopied(_parts[^1].Weight, stacked);
-            Outputs += outputs;
-            first = end;
+                TensorData[] stacked = [.. weights.Skip(first).Take(end - first)];
+                int outputs = checked((int)stacked.Sum(w => w.Rows));
+                DeviceWeight weight = device.LoadWeight(stacked);
+                _parts.Add((weight, null, Outputs));
+                _parts[^1] = (weight, LoadBias(device, stacked, [.. biases.Skip(first).Take(end - first)], outputs), Outputs);
+                ReleaseCopied(weight, stacked);
+                Outputs += outputs;
+                first = end;
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
         }
     }
 

@@ -30,9 +30,17 @@ public sealed class LocalHead : IDisposable
     {
         _device = device;
         _config = source.Config;
-        _embedding = device.LoadEmbedding(WeightCheck.Finite(source.Path, source.End(EndTensor.Embedding)));
-        _layers = LayerStack.Load(device, source, range, progress, workspace);
-        _pool = _layers.CreatePool(kvTokens, kvType);
+        try
+        {
+            _embedding = device.LoadEmbedding(WeightCheck.Finite(source.Path, source.End(EndTensor.Embedding)));
+            _layers = LayerStack.Load(device, source, range, progress, workspace);
+            _pool = _layers.CreatePool(kvTokens, kvType);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     /// <summary>A cache for one session.</summary>
@@ -103,10 +111,11 @@ public sealed class LocalHead : IDisposable
     /// <inheritdoc />
     public void Dispose()
     {
+        // What is missing was not loaded: the constructor failed.
         _hidden?.Dispose();
-        _pool.Dispose();
-        _layers.Dispose();
-        _embedding.Dispose();
+        _pool?.Dispose();
+        _layers?.Dispose();
+        _embedding?.Dispose();
     }
 
     /// <summary>Appends rows to a cache and to the plan; says why not, when the cache refuses them.</summary>

@@ -32,15 +32,23 @@ public sealed class LocalTail : IDisposable
     {
         _device = device;
         _config = source.Config;
-        _layers = LayerStack.Load(device, source, range, progress, workspace);
-        _pool = _layers.CreatePool(kvTokens, kvType);
-        _finalNorm = device.LoadVector(source.End(EndTensor.FinalNorm), _config.NormWeightOffset);
-        TensorData lmHead = WeightCheck.Finite(source.Path, source.End(EndTensor.LmHead));
-        _lmHead = device.LoadWeight([lmHead]);
-        if (_lmHead.DeviceBytes > 0 && !_config.TiedEmbeddings)
+        try
         {
-            // A tied one may be the embedding that the head keeps on the host.
-            lmHead.Release();
+            _layers = LayerStack.Load(device, source, range, progress, workspace);
+            _pool = _layers.CreatePool(kvTokens, kvType);
+            _finalNorm = device.LoadVector(source.End(EndTensor.FinalNorm), _config.NormWeightOffset);
+            TensorData lmHead = WeightCheck.Finite(source.Path, source.End(EndTensor.LmHead));
+            _lmHead = device.LoadWeight([lmHead]);
+            if (_lmHead.DeviceBytes > 0 && !_config.TiedEmbeddings)
+            {
+                // A tied one may be the embedding that the head keeps on the host.
+                lmHead.Release();
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
         }
     }
 
@@ -216,12 +224,13 @@ public sealed class LocalTail : IDisposable
     /// <inheritdoc />
     public void Dispose()
     {
+        // What is missing was not loaded: the constructor failed.
         _hidden?.Dispose();
         _last?.Dispose();
         _logits?.Dispose();
-        _lmHead.Dispose();
-        _finalNorm.Dispose();
-        _pool.Dispose();
-        _layers.Dispose();
+        _lmHead?.Dispose();
+        _finalNorm?.Dispose();
+        _pool?.Dispose();
+        _layers?.Dispose();
     }
 }

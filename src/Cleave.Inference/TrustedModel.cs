@@ -90,9 +90,19 @@ public sealed class TrustedModel : IDisposable
         LayerRange head = cut?.HeadRange ?? new LayerRange(0, 0);
         LayerRange tail = cut?.TailRange(layers) ?? new LayerRange(layers, layers);
         var workspace = new LayerWorkspace();
-        LocalHead localHead = new(device, source, head, kvTokens, kvType, workspace, progress);
-        LocalTail localTail = new(device, source, tail, kvTokens, kvType, workspace, progress);
-        return new TrustedModel(source, tokenizer, device, localHead, localTail, new LayerRange(head.End, tail.Start), kvType, workspace);
+        LocalHead? localHead = null;
+        try
+        {
+            localHead = new(device, source, head, kvTokens, kvType, workspace, progress);
+            LocalTail localTail = new(device, source, tail, kvTokens, kvType, workspace, progress);
+            return new TrustedModel(source, tokenizer, device, localHead, localTail, new LayerRange(head.End, tail.Start), kvType, workspace);
+        }
+        catch
+        {
+            localHead?.Dispose();
+            workspace.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Middle layers on this machine (unsplit inference); loaded at the first call, shared by later ones.</summary>
