@@ -13,7 +13,7 @@ public sealed unsafe class CpuDevice : IComputeDevice
     private readonly KernelSet _kernels;
     private readonly ThreadTeam _team;
     private readonly WorkerScratch _scratch;
-    private readonly WorkerScratch _packed;
+    private readonly WorkerScratch _packedRows;
     private readonly MatMulJob _matMul;
     private readonly AttentionJob _attention;
     private readonly RowsJob _rows;
@@ -32,8 +32,8 @@ public sealed unsafe class CpuDevice : IComputeDevice
         PacksBF16 = packBF16 && _kernels.Path == KernelPath.Avx512 && PackedTiles.IsSupported;
         _team = new ThreadTeam(threads ?? ProcessorCount.Default());
         _scratch = new WorkerScratch(this, _team.Size);
-        _packed = new WorkerScratch(this, 1);
-        _matMul = new MatMulJob(_kernels, _scratch, _packed);
+        _packedRows = new WorkerScratch(this, 1);
+        _matMul = new MatMulJob(_kernels, _scratch, _packedRows);
         _attention = new AttentionJob(_kernels, _scratch);
         _rows = new RowsJob(_kernels, _scratch);
     }
@@ -301,7 +301,7 @@ public sealed unsafe class CpuDevice : IComputeDevice
     {
         _team.Dispose();
         _scratch.Dispose();
-        _packed.Dispose();
+        _packedRows.Dispose();
     }
 
     internal void Allocated(long bytes) => Interlocked.Add(ref _allocatedBytes, bytes);

@@ -6,7 +6,7 @@ namespace Cleave.Compute.Cpu;
 /// y = x · wᵀ + bias. A few rows read the weights in place; more rows unpack a few weight rows at a time to float32, in
 /// cache, and multiply all rows by them. Both follow the same schedule along K, so a row's bits do not depend on which is used.
 /// </summary>
-internal sealed unsafe class MatMulJob(KernelSet kernels, WorkerScratch scratch, WorkerScratch packed) : ParallelJob
+internal sealed unsafe class MatMulJob(KernelSet kernels, WorkerScratch scratch, WorkerScratch packedRows) : ParallelJob
 {
     /// <summary>Floats of x, a slice of a block of rows, that stay in a core's second-level cache while a panel passes over them.</summary>
     private const int RowBlockFloats = 96 * 1024;
@@ -77,8 +77,8 @@ internal sealed unsafe class MatMulJob(KernelSet kernels, WorkerScratch scratch,
         }
         else if (_inPlace && rows > 1)
         {
-            packed.Reserve((long)rows * k * sizeof(float));
-            _x = (float*)packed.Of(0);
+            packedRows.Reserve((long)rows * k * sizeof(float));
+            _x = (float*)packedRows.Of(0);
             if (rows > ManyPackedRows)
             {
                 _packRows.Run(team, x, xStride, rows, PackedBlockRows, k, _x);
@@ -261,8 +261,8 @@ internal sealed unsafe class MatMulJob(KernelSet kernels, WorkerScratch scratch,
     /// <summary>Copies x to rows with zeros up to a multiple of 16.</summary>
     private void PadRows(int k)
     {
-        packed.Reserve((long)_rows * _paddedK * sizeof(float));
-        float* padded = (float*)packed.Of(0);
+        packedRows.Reserve((long)_rows * _paddedK * sizeof(float));
+        float* padded = (float*)packedRows.Of(0);
         for (int row = 0; row < _rows; row++)
         {
             new Span<float>(_x + (row * _xStride), k).CopyTo(new Span<float>(padded + ((long)row * _paddedK), k));
