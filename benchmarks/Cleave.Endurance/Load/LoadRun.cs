@@ -111,7 +111,7 @@ internal sealed class LoadRun(LoadOptions options, Action<string> say)
         say($"{_jobs.Length} pieces of work, {_jobs.Sum(job => job.Expected.Length)} tokens in all, were run alone");
     }
 
-    /// <summary>Waits until the running worker knows its new tenants.</summary>
+    /// <summary>Waits until the running worker knows its new tenants; the links may be cut already.</summary>
     private static async Task KnownAsync(List<ILink> links, CancellationToken cancellationToken)
     {
         foreach (ILink link in links)
@@ -123,7 +123,7 @@ internal sealed class LoadRun(LoadOptions options, Action<string> say)
                     await link.DescribeAsync(cancellationToken);
                     break;
                 }
-                catch (WireException problem) when (problem.Error.Code == WireErrorCode.Unauthorized && attempt < 100)
+                catch (WireException problem) when (attempt < 100 && problem.Error.Code is WireErrorCode.Unauthorized or WireErrorCode.LinkLost or WireErrorCode.Unreachable or WireErrorCode.TimedOut)
                 {
                     await Task.Delay(200, cancellationToken);
                 }
