@@ -33,6 +33,12 @@ public sealed class MigratingStream(Stream transport, Func<MigrationState, bool>
     /// <summary>Told once when whoever reads and writes is done with it.</summary>
     public Action? Closed { get; init; }
 
+    /// <summary>
+    /// True to take what is written at once, as a socket's pipe does, whether it can be sent or not: until another transport comes it is kept,
+    /// and dropped when none will. Whoever reads is told of a loss.
+    /// </summary>
+    public bool NeverRefusesWrites { get; init; }
+
     /// <summary>Bytes written so far.</summary>
     public long Sent => Interlocked.Read(ref _sent);
 
@@ -317,6 +323,11 @@ public sealed class MigratingStream(Stream transport, Func<MigrationState, bool>
             await _writing.WaitAsync(cancellationToken).ConfigureAwait(false);
             try
             {
+                if (NeverRefusesWrites && TryTakeUnsent(buffer.Span))
+                {
+                    return;
+                }
+
                 if (Current(ref waiting) is { } transport)
                 {
                     lock (_lock)
@@ -329,9 +340,9 @@ public sealed class MigratingStream(Stream transport, Func<MigrationState, bool>
                     {
                         await transport.WriteAsync(buffer, cancellationToken).ConfigureAwait(false);
                     }
-                    catch (Exception) when (!cancellationToken.IsCancellationRequested && Lose(transport))
+                    catch (Exception) when (!cancellationToken.IsCancellationRequested && (Lose(transport) || NeverRefusesWrites))
                     {
-                        // Kept, and sent over the next one.
+                        // Kept, and sent over the next one, if one comes.
                     }
 
                     return;
@@ -346,6 +357,25 @@ public sealed class MigratingStream(Stream transport, Func<MigrationState, bool>
             {
                 await waiting.WaitAsync(cancellationToken).ConfigureAwait(false);
             }
+        }
+    }
+
+    private bool TryTakeUnsent(ReadOnlySpan<byte> bytes)
+    {
+        lock (_lock)
+        {
+            if (_transport is not null)
+            {
+                return false;
+            }
+
+            if (_over is null)
+            {
+                _sent += bytes.Length;
+                _tail?.Append(bytes);
+            }
+
+            return true;
         }
     }
 

@@ -32,7 +32,7 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
         _first = first;
         _migration = migration;
         _tcp = new TcpConnection(first, ticket);
-        _stream = new MigratingStream(_tcp.Bytes, MayOutlive, Kept);
+        _stream = new MigratingStream(_tcp.Bytes, MayOutlive, Kept) { NeverRefusesWrites = true };
         MemoryPool<byte>? pool = first.Features.Get<Microsoft.AspNetCore.Connections.Features.IMemoryPoolFeature>()?.MemoryPool;
         Input = PipeReader.Create(_stream, new StreamPipeReaderOptions(pool, bufferSize: 16 << 10, leaveOpen: true));
         Output = PipeWriter.Create(_stream, new StreamPipeWriterOptions(pool, leaveOpen: true));

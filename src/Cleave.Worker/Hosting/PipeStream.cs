@@ -3,7 +3,7 @@ using System.IO.Pipelines;
 
 namespace Cleave.Worker.Hosting;
 
-/// <summary>A transport's two pipes as one stream. Whoever waits on it when it is given up is told by an <see cref="IOException"/>.</summary>
+/// <summary>A transport's two pipes as one stream. Whoever reads when it is given up is told by an <see cref="IOException"/>; what is written then is dropped, as by the pipes.</summary>
 internal sealed class PipeStream(IDuplexPipe pipes) : Stream
 {
     public override bool CanRead => true;
@@ -30,13 +30,8 @@ internal sealed class PipeStream(IDuplexPipe pipes) : Stream
         return result.IsCanceled && count == 0 ? throw new IOException("The connection was given up.") : count;
     }
 
-    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
-    {
-        if ((await pipes.Output.WriteAsync(buffer, cancellationToken).ConfigureAwait(false)).IsCanceled)
-        {
-            throw new IOException("The connection was given up.");
-        }
-    }
+    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
+        await pipes.Output.WriteAsync(buffer, cancellationToken).ConfigureAwait(false);
 
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
         ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();

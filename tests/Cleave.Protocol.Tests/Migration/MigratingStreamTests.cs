@@ -24,7 +24,7 @@ public sealed class MigratingStreamTests
         var lost = Channel.CreateUnbounded<Stream>();
         (Stream near, Stream far) = Wire.Create(random.Next(1, 20_000), random.Next(1, 20_000));
         await using var client = new MigratingStream(near, _ => true, gone => lost.Writer.TryWrite(gone));
-        await using var worker = new MigratingStream(far, _ => true, static _ => { });
+        await using var worker = new MigratingStream(far, _ => true, static _ => { }) { NeverRefusesWrites = seed % 2 == 0 };
         client.Keep(Kept);
         worker.Keep(Kept);
         using var over = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
@@ -83,6 +83,28 @@ public sealed class MigratingStreamTests
         await lost.Task;
         Assert.False(reading.IsCompleted);
         stream.Fix();
+        await Assert.ThrowsAsync<IOException>(() => reading);
+    }
+
+    [Fact]
+    public async Task Where_writes_are_never_refused_they_are_kept_for_the_next_transport_and_dropped_after_the_end()
+    {
+        (Stream near, _) = Wire.Create(int.MaxValue, int.MaxValue);
+        await using var stream = new MigratingStream(near, _ => true, static _ => { }) { NeverRefusesWrites = true };
+        stream.Keep(Kept);
+        Assert.True(stream.Leave());
+        await stream.WriteAsync(new byte[] { 1, 2, 3 }, TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        (Stream next, Stream far) = Wire.Create(int.MaxValue, int.MaxValue);
+        Assert.True(await stream.SwitchAsync(next, static _ => new MigrationGreeting(new byte[] { 9 }, 0), static (_, _) => default, TestContext.Current.CancellationToken));
+        byte[] came = new byte[4];
+        await far.ReadExactlyAsync(came, TestContext.Current.CancellationToken);
+        Assert.Equal([9, 1, 2, 3], came);
+
+        Assert.True(stream.Leave());
+        Task<int> reading = stream.ReadAsync(new byte[1], TestContext.Current.CancellationToken).AsTask();
+        stream.End(new IOException("kept long enough"));
+        await stream.WriteAsync(new byte[10], TestContext.Current.CancellationToken);
+        Assert.Equal(3, stream.Sent);
         await Assert.ThrowsAsync<IOException>(() => reading);
     }
 

@@ -169,6 +169,30 @@ public sealed class ConnectionMigrationTests
     }
 
     [Fact]
+    public async Task A_kept_connection_that_ends_is_no_fault_of_the_worker()
+    {
+        using var faults = new Faults();
+        await using (ServedWorker served = await ServedWorker.StartAsync(new ServingLimits { KeptConnectionTime = TimeSpan.FromMilliseconds(300) }, logging: faults))
+        {
+            // Lost with calls under way, whose answers nobody will take.
+            var random = new Random(1);
+            for (int i = 0; i < 40; i++)
+            {
+                await using MigratingClient client = await MigratingClient.ConnectAsync(served);
+                Task[] calls = [.. Enumerable.Range(0, 8).Select(_ => client.DescribeAsync())];
+                await Task.Delay(random.Next(3), TestContext.Current.CancellationToken);
+                client.Lose();
+                await Task.WhenAny(Task.WhenAll(calls), Task.Delay(10, TestContext.Current.CancellationToken));
+            }
+
+            await Eventually.Holds(() => served.Server is { KeptConnections: 0, MovableConnections: 0 }, "none is kept any more");
+            await served.ServesTheNextClientAsync();
+        }
+
+        Assert.Empty(faults.Messages);
+    }
+
+    [Fact]
     public async Task Kept_connections_are_bounded_and_keep_no_client_out()
     {
         await using ServedWorker served = await ServedWorker.StartAsync(

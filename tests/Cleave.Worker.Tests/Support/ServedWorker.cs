@@ -7,6 +7,7 @@ using Cleave.Protocol.Grpc;
 using Cleave.Protocol.Pairing;
 using Cleave.Worker.Hosting;
 using Cleave.Worker.Tenants;
+using Microsoft.Extensions.Logging;
 
 namespace Cleave.Worker.Tests.Support;
 
@@ -35,7 +36,7 @@ internal sealed class ServedWorker : IAsyncDisposable
 
     public int Width => Worker.Width;
 
-    public static async Task<ServedWorker> StartAsync(ServingLimits? limits = null, TenantQuota? quota = null, TimeProvider? time = null, IPAddress? address = null)
+    public static async Task<ServedWorker> StartAsync(ServingLimits? limits = null, TenantQuota? quota = null, TimeProvider? time = null, IPAddress? address = null, ILoggerFactory? logging = null)
     {
         limits ??= new ServingLimits();
         string alice = PairingLink.NewToken();
@@ -49,7 +50,7 @@ internal sealed class ServedWorker : IAsyncDisposable
         var worker = new TestWorker(limits, time: time, tenants: tenants);
         address ??= IPAddress.Loopback;
         WorkerServer server = await WorkerServer.StartAsync(
-            worker.Endpoint, tenants, WorkerKey.Certify(key, TimeProvider.System), new IPEndPoint(address, 0), limits, time, cancellationToken: TestContext.Current.CancellationToken);
+            worker.Endpoint, tenants, WorkerKey.Certify(key, TimeProvider.System), new IPEndPoint(address, 0), limits, time, logging, TestContext.Current.CancellationToken);
         byte[] fingerprint = WorkerKey.Fingerprint(key);
         return new ServedWorker(
             worker, server, key, new PairingLink(address.ToString(), server.Port, fingerprint, alice), new PairingLink(address.ToString(), server.Port, fingerprint, bob));
