@@ -54,7 +54,9 @@ public sealed class WorkerProcessTests : IDisposable
         await Eventually.Holds(() => child.HasExited, "the worker's end");
         await using var client = new GrpcLink(link);
         WireException gone = await Assert.ThrowsAsync<WireException>(async () => await client.DescribeAsync(TestContext.Current.CancellationToken));
-        Assert.Equal(WireErrorCode.Unreachable, gone.Error.Code);
+
+        // Nobody is there, or by now somebody else, whom the system gave the port.
+        Assert.Contains(gone.Error.Code, (WireErrorCode[])[WireErrorCode.Unreachable, WireErrorCode.WrongFingerprint]);
     }
 
     [Fact]
