@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Cleave.Protocol.Sockets;
 
 namespace Cleave.Protocol.Migration;
 
@@ -14,7 +15,7 @@ namespace Cleave.Protocol.Migration;
 /// <param name="transport">The first one.</param>
 /// <param name="outlives">Asked at a loss, under this object's lock: true to wait for another transport.</param>
 /// <param name="lost">Told then, without the lock, of the lost one.</param>
-public sealed class MigratingStream(Stream transport, Func<MigrationState, bool> outlives, Action<Stream> lost) : Stream
+public sealed class MigratingStream(Stream transport, Func<MigrationState, bool> outlives, Action<Stream> lost) : DuplexStream
 {
     private readonly Lock _lock = new();
     private readonly SemaphoreSlim _reading = new(1, 1);
@@ -52,20 +53,6 @@ public sealed class MigratingStream(Stream transport, Func<MigrationState, bool>
                 return !_isFixed && _over is null;
             }
         }
-    }
-
-    public override bool CanRead => true;
-
-    public override bool CanWrite => true;
-
-    public override bool CanSeek => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
     }
 
     /// <summary>From now on what is written is kept, the last <paramref name="most"/> bytes of it.</summary>
@@ -222,29 +209,8 @@ public sealed class MigratingStream(Stream transport, Func<MigrationState, bool>
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
         _last is { } last ? last.ReadAsync(buffer, cancellationToken) : ReadMovableAsync(buffer, cancellationToken);
 
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
         _last is { } last ? last.WriteAsync(buffer, cancellationToken) : WriteMovableAsync(buffer, cancellationToken);
-
-    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override int Read(byte[] buffer, int offset, int count) => ReadAsync(buffer.AsMemory(offset, count)).AsTask().GetAwaiter().GetResult();
-
-    public override void Write(byte[] buffer, int offset, int count) => WriteAsync(buffer.AsMemory(offset, count)).AsTask().GetAwaiter().GetResult();
-
-    public override void Flush()
-    {
-        // Transports keep nothing back.
-    }
-
-    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {

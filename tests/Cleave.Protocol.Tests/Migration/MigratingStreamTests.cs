@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Cleave.Protocol.Migration;
+using Cleave.Protocol.Sockets;
 
 namespace Cleave.Protocol.Tests.Migration;
 
@@ -194,24 +195,10 @@ public sealed class MigratingStreamTests
     }
 
     /// <summary>One end of a transport that takes a first write whole and then a number of bytes; then both ends break, and what was under way is lost.</summary>
-    private sealed class Wire(Channel<byte[]> incoming, Channel<byte[]> outgoing, int capacity) : Stream
+    private sealed class Wire(Channel<byte[]> incoming, Channel<byte[]> outgoing, int capacity) : DuplexStream
     {
         private int _left = -1;
         private byte[] _rest = [];
-
-        public override bool CanRead => true;
-
-        public override bool CanWrite => true;
-
-        public override bool CanSeek => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
 
         public static (Stream Near, Stream Far) Create(int up, int down)
         {
@@ -259,16 +246,6 @@ public sealed class MigratingStreamTests
                 Break();
             }
         }
-
-        public override void Flush() => throw new NotSupportedException();
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
         protected override void Dispose(bool disposing)
         {
