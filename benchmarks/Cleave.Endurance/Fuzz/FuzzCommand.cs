@@ -47,7 +47,7 @@ internal static class FuzzCommand
                     Console.Error.WriteLine, cancellationToken);
                 found += report.Findings;
                 Console.Out.WriteLine(FormattableString.Invariant(
-                    $"{report.Target}: {report.Inputs} inputs in {report.Elapsed.TotalSeconds:F0} s, {report.Edges} branches reached ({report.EdgesBefore} by seeds and corpus), {report.Kept} inputs kept, {report.Findings} findings, live heap {report.HeapGrowthBytes / 1048576.0:+0.0;-0.0} MiB"));
+                    $"{report.Target}: {report.Inputs} inputs in {report.Elapsed.TotalSeconds:F0} s, {report.Edges} branches reached ({report.EdgesBefore} by seeds and corpus), {report.Kept} inputs kept, {report.Findings} findings, live heap {Math.Round(report.HeapGrowthBytes / 1048576.0, 1) + 0.0:+0.0;-0.0} MiB"));
                 if (parsed.GetValue(save))
                 {
                     FuzzCorpus.Save(folder, name, run.Thinned());

@@ -85,7 +85,6 @@ internal sealed class FuzzRun(IFuzzTarget target, CoverageMap coverage, int seed
                 break;
             }
 
-
             Try(input, findings: null, static _ => { });
             if (coverage.TakeNew())
             {
@@ -96,20 +95,32 @@ internal sealed class FuzzRun(IFuzzTarget target, CoverageMap coverage, int seed
         return kept;
     }
 
+    private TimeSpan RunTimed(ReadOnlySpan<byte> input)
+    {
+        long started = Stopwatch.GetTimestamp();
+        target.Run(input);
+        return Stopwatch.GetElapsedTime(started);
+    }
+
     private bool Try(ReadOnlySpan<byte> input, string? findings, Action<string> say)
     {
         coverage.Clear();
-        long started = Stopwatch.GetTimestamp();
         string problem;
         try
         {
-            target.Run(input);
-            if (Stopwatch.GetElapsedTime(started) < s_hang)
+            TimeSpan elapsed = RunTimed(input);
+            if (elapsed >= s_hang)
+            {
+                // A hang is one that comes again: the machine itself may have been stopped for seconds.
+                elapsed = RunTimed(input);
+            }
+
+            if (elapsed < s_hang)
             {
                 return true;
             }
 
-            problem = $"took {Stopwatch.GetElapsedTime(started).TotalSeconds:F1} s";
+            problem = $"took {elapsed.TotalSeconds:F1} s";
         }
         catch (Exception exception)
         {

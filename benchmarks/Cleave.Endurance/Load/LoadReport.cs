@@ -83,6 +83,9 @@ internal sealed record LoadReport
 
     private static bool IsFlat(MemoryTrend trend) => trend.Low <= 0 || trend.MebibytesPerHour < 0.02 * trend.MeanMebibytes;
 
+    // Without this a little less than zero is printed with both signs.
+    private static double Tenths(double value) => Math.Round(value, 1) + 0.0;
+
     private static string Describe(MemoryTrend trend) => string.Create(
-        CultureInfo.InvariantCulture, $"{trend.MeanMebibytes:F0} MiB; {trend.MebibytesPerHour:+0.0;-0.0} MiB/h ({trend.Low:+0.0;-0.0} to {trend.High:+0.0;-0.0})");
+        CultureInfo.InvariantCulture, $"{trend.MeanMebibytes:F0} MiB; {Tenths(trend.MebibytesPerHour):+0.0;-0.0} MiB/h ({Tenths(trend.Low):+0.0;-0.0} to {Tenths(trend.High):+0.0;-0.0})");
 }
