@@ -46,7 +46,10 @@ public sealed class ServingLimits
     /// <summary>A session without frames for this long is closed.</summary>
     public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromMinutes(30);
 
-    /// <summary>When room is needed, sessions idle for this long are closed early, those without a stream first, oldest first.</summary>
+    /// <summary>
+    /// When room is needed, sessions idle for this long are closed early, those without a stream first, oldest first; those that hold nothing and
+    /// have no stream, whether room is needed or not.
+    /// </summary>
     public TimeSpan PressureIdleTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>A stream that sends no open frame for this long is ended.</summary>

@@ -63,8 +63,8 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
         _table.Released = _loop.Release;
         _opening = new SessionOpening(model, _table, _next, _limits, _shape, _time, _logger);
         _metrics.Observe(() => _table.Count, () => _loop.QueuedRows, () => _model.Pool.Used, () => _model.Stack.Device.AllocatedBytes);
-        tenants.Revoked += _table.CloseTenant;
-        TimeSpan sweep = TimeSpan.FromTicks(Math.Max(_limits.IdleTimeout.Ticks / 8, TimeSpan.TicksPerMillisecond));
+        tenants.Revoked += Revoke;
+        TimeSpan sweep = TimeSpan.FromTicks(Math.Max(Math.Min(_limits.IdleTimeout.Ticks / 8, _limits.PressureIdleTimeout.Ticks), TimeSpan.TicksPerMillisecond));
         _sweep = _time.CreateTimer(_ => _table.CloseIdle(), null, sweep, sweep);
         _loop.Start();
     }
@@ -126,7 +126,7 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
         string tenant,
         Func<CancellationToken, ValueTask<ReadOnlyMemory<byte>?>> receive,
         Func<WorkerFrame, CancellationToken, ValueTask> send,
-        CancellationToken cancellationToken) => ServeAsync(_accounts.Of(tenant), null, receive, send, cancellationToken);
+        CancellationToken cancellationToken) => ServeAsync(_accounts.Of(tenant), receive, send, cancellationToken);
 
     /// <inheritdoc />
     public bool Admits(HopTicket ticket) => _table.Find(ticket) is not null;
@@ -140,8 +140,15 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
             ? ServeAsync(session.Account, session, receive, send, cancellationToken)
             : send(new ErrorFrame(_table.Unknown), cancellationToken).AsTask();
 
+    /// <summary>Serves a stream of the tenant that was let in with this account.</summary>
+    internal Task ServeAsync(
+        TenantAccount account,
+        Func<CancellationToken, ValueTask<ReadOnlyMemory<byte>?>> receive,
+        Func<WorkerFrame, CancellationToken, ValueTask> send,
+        CancellationToken cancellationToken) => ServeAsync(account, null, receive, send, cancellationToken);
+
     /// <summary>The tenant whose session a hop ticket names; null when there is none.</summary>
-    internal string? TenantOf(HopTicket ticket) => _table.Find(ticket)?.Account.Name;
+    internal TenantAccount? AccountOf(HopTicket ticket) => _table.Find(ticket)?.Account;
 
     /// <param name="account">Whose stream it is.</param>
     /// <param name="hop">The one session that another worker may attach to; null for a client, who may open any of its own.</param>
@@ -220,7 +227,7 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
         }
 
         _stopping = true;
-        _tenants.Revoked -= _table.CloseTenant;
+        _tenants.Revoked -= Revoke;
         await _sweep.DisposeAsync().ConfigureAwait(false);
         _table.CloseAll();
         long since = _time.GetTimestamp();
@@ -349,6 +356,14 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
             }
 
             await stream.AnswerAsync(answer).ConfigureAwait(false);
+        }
+    }
+
+    private void Revoke(string tenant)
+    {
+        if (_accounts.Revoke(tenant) is { } account)
+        {
+            _table.CloseRevoked(account);
         }
     }
 

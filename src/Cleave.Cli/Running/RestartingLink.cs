@@ -19,6 +19,9 @@ internal sealed class RestartingLink(ILink first, Func<bool> hasEnded, Func<Canc
     public string? Identity => _link.Identity;
 
     /// <inheritdoc />
+    public ILink Bare => _link.Bare;
+
+    /// <inheritdoc />
     public async ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken) =>
         await (await LiveAsync(cancellationToken)).DescribeAsync(cancellationToken);
 

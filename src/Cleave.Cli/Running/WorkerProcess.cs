@@ -77,6 +77,11 @@ internal sealed class WorkerProcess : IAsyncDisposable
     /// <inheritdoc />
     public async ValueTask DisposeAsync()
     {
+        if (_ended)
+        {
+            return;
+        }
+
         _ended = true;
         try
         {

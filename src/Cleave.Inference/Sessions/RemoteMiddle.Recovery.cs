@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Cleave.Engine;
 using Cleave.Protocol;
 using Cleave.Protocol.Codec;
 using Cleave.Protocol.Frames;
@@ -20,12 +19,18 @@ public sealed partial class RemoteMiddle
     // Recoveries that lead to no answer may take this many times the time one may take.
     private const int StuckTimeouts = 4;
 
+    // Losses may come in a row; when more than this many recoveries led to no answer, the next ones wait.
+    private const int RecoveriesAtOnce = 4;
+
     private static bool IsRecoverable(WireException problem) => problem.Error.Code is
         WireErrorCode.LinkLost or WireErrorCode.Unreachable or WireErrorCode.TimedOut or WireErrorCode.ShuttingDown
         or WireErrorCode.UnknownSession or WireErrorCode.Expired or WireErrorCode.NextLost;
 
     private static bool IsSessionGone(WireException problem) =>
         problem.Error.Code is WireErrorCode.UnknownSession or WireErrorCode.Expired or WireErrorCode.NextLost;
+
+    // By its worker's word, so that it need not be told. Another side's, or a guess, is none.
+    private static bool IsClosed(WireException problem) => IsSessionGone(problem) && !problem.Error.SessionSurvives;
 
     // A chain that does not come about at once may, once a worker is back or another one is tried.
     private static bool IsWorthAnotherTry(WireException problem) =>
@@ -69,6 +74,7 @@ public sealed partial class RemoteMiddle
         _stuckSince ??= started;
         if (Stopwatch.GetElapsedTime(_stuckSince.Value) > StuckTimeouts * _options.RecoveryTimeout)
         {
+            _ = LeaveBehind(IsClosed(problem));
             throw new WireException(problem.Error with { Message = $"the session was continued again and again without an answer: {problem.Message}", SessionSurvives = false }, problem);
         }
 
@@ -78,7 +84,13 @@ public sealed partial class RemoteMiddle
         }
 
         await DropStreamAsync();
-        bool sessionGone = IsSessionGone(problem);
+        if (++_inVain > RecoveriesAtOnce)
+        {
+            await Task.Delay(Math.Min(2000, 25 << Math.Min(_inVain - RecoveriesAtOnce, 6)), cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        bool isClosed = IsClosed(problem);
+        bool sessionGone = IsSessionGone(problem) || _sessionId.IsEmpty;
         bool nextLost = problem.Error.Code == WireErrorCode.NextLost;
         for (int attempt = 0; ; attempt++)
         {
@@ -94,6 +106,8 @@ public sealed partial class RemoteMiddle
                     return;
                 }
 
+                _ = LeaveBehind(isClosed);
+                isClosed = false;
                 int rows = await ReplayAsync(nextLost, cancellationToken);
                 Tell(new SessionEvent(
                     SessionEventKind.Replayed, $"the session goes on at {Names}", Stopwatch.GetElapsedTime(started).TotalMilliseconds, rows));
@@ -102,6 +116,7 @@ public sealed partial class RemoteMiddle
             catch (WireException again) when (IsWorthAnotherTry(again))
             {
                 await DropStreamAsync();
+                isClosed = IsClosed(again);
                 sessionGone |= IsSessionGone(again);
                 nextLost = again.Error.Code is WireErrorCode.NextLost or WireErrorCode.NotForwarded;
 
@@ -109,6 +124,7 @@ public sealed partial class RemoteMiddle
                 sessionGone |= _roster.Count > 1 && again.Error.Code != WireErrorCode.Busy;
                 if (Stopwatch.GetElapsedTime(started) > _options.RecoveryTimeout)
                 {
+                    _ = LeaveBehind(isClosed);
                     throw new WireException(again.Error with
                     {
                         Message = $"the session was lost and could not be continued within {_options.RecoveryTimeout.TotalSeconds:0} s: {again.Message}",
@@ -124,6 +140,11 @@ public sealed partial class RemoteMiddle
             {
                 // Whoever asks next goes on from here; a session half replayed is as good as none.
                 await DropStreamAsync();
+                if (sessionGone)
+                {
+                    _ = LeaveBehind(isClosed);
+                }
+
                 _stuckSince = null;
                 _unfinished = new WireError(
                     nextLost ? WireErrorCode.NextLost : sessionGone ? WireErrorCode.UnknownSession : WireErrorCode.LinkLost, $"recovery was given up before it was done: {problem.Message}");
@@ -187,101 +208,6 @@ public sealed partial class RemoteMiddle
         }
     }
 
-    /// <summary>A new session on the best worker, built from the log. Returns the rows sent again.</summary>
-    private async Task<int> ReplayAsync(bool nextLost, CancellationToken cancellationToken)
-    {
-        // 1. A worker and a session; of a chain, all of them, and the first one stays when it was not the one lost.
-        string fingerprint = KernelFingerprint;
-        _worker = await (nextLost ? _roster.KeepAsync(_worker.Link, cancellationToken) : _roster.ReplaceAsync(_worker.Link, cancellationToken));
-        if (_tail is not null)
-        {
-            await _tail.PickAsync(cancellationToken);
-        }
-
-        Tell(new SessionEvent(SessionEventKind.Replaying, $"sending {_log.RowCount} rows to {Names}", Rows: _log.RowCount));
-        if (KernelFingerprint != fingerprint)
-        {
-            Tell(new SessionEvent(
-                SessionEventKind.IdentityNotPromised,
-                $"{Names} computes with {KernelFingerprint}, before it was {fingerprint}: from here on the text may differ from an undisturbed run"));
-        }
-
-        await OpenSessionAsync(_worker.Link, cancellationToken);
-        ulong seq = 0;
-        ulong answered = 0;
-
-        // 2. Committed rows, a chain, in chunks that overlap on the way; each chunk commits the one before.
-        ulong[] keep = [];
-        int chunkRows = Math.Min(128, MaxRowsPerStep);
-        for (int start = 0; start < _log.Committed.Count; start += chunkRows)
-        {
-            int count = Math.Min(chunkRows, _log.Committed.Count - start);
-            var rows = new StepRow[count];
-            byte[] payload = new byte[count * _rowBytes];
-            for (int i = 0; i < count; i++)
-            {
-                int position = start + i;
-                rows[i] = new StepRow(_log.Committed[position], position == 0 ? 0 : _log.Committed[position - 1], RowFlags.None);
-                _log.CommittedPayload(position).CopyTo(payload.AsSpan(i * _rowBytes));
-            }
-
-            await ReplayStepAsync(++seq, answered, keep, rows, payload);
-            keep = [.. rows.Select(row => row.Id)];
-            answered = await DrainReplayAsync(seq, answered, MaxStepsInFlight - 1, cancellationToken);
-        }
-
-        // 3. Live rows (and the last commit).
-        TreeRow[] live = [.. _log.Live];
-        int sent = 0;
-        do
-        {
-            TreeRow[] part = live[sent..Math.Min(live.Length, sent + chunkRows)];
-            byte[] payload = new byte[part.Length * _rowBytes];
-            for (int i = 0; i < part.Length; i++)
-            {
-                _log.LivePayload(part[i].Id).CopyTo(payload.AsSpan(i * _rowBytes));
-            }
-
-            await ReplayStepAsync(++seq, answered, keep, [.. part.Select(row => new StepRow(row.Id, row.ParentId, RowFlags.None))], payload);
-            keep = [];
-            sent += part.Length;
-            answered = await DrainReplayAsync(seq, answered, MaxStepsInFlight - 1, cancellationToken);
-        }
-        while (sent < live.Length);
-
-        await DrainReplayAsync(seq, answered, 0, cancellationToken);
-
-        // 4. Unanswered frames, under new numbers.
-        _received = seq;
-        _seq = seq;
-        for (int i = 0; i < _pending.Count; i++)
-        {
-            _pending[i] = _pending[i] with { Seq = ++_seq };
-            await SendAsync(_pending[i]);
-        }
-
-        return _log.RowCount;
-    }
-
-    private ValueTask ReplayStepAsync(ulong seq, ulong answered, ulong[] keep, StepRow[] rows, byte[] payload) =>
-        _stream!.SendAsync(new StepFrame(seq, 0, answered, keep, rows, payload), _lifetime.Token);
-
-    /// <summary>Receives answers until at most <paramref name="inFlight"/> steps are unanswered; returns the last answered.</summary>
-    private async Task<ulong> DrainReplayAsync(ulong sent, ulong answered, int inFlight, CancellationToken cancellationToken)
-    {
-        while (sent - answered > (ulong)inFlight)
-        {
-            if (await NextAsync(cancellationToken) is not RowsFrame frame || frame.Seq != answered + 1)
-            {
-                throw Broken($"the worker did not answer replayed step {answered + 1}");
-            }
-
-            answered = frame.Seq;
-        }
-
-        return answered;
-    }
-
     private string Names => string.Join(", ", Workers.Select(static worker => worker.Link.Name));
 
     /// <summary>
@@ -334,8 +260,7 @@ public sealed partial class RemoteMiddle
     private async Task<(ulong Applied, ulong Ahead)> OpenStreamAsync(ILink link, ResumeTicket? resume, NextHop? next, CancellationToken cancellationToken)
     {
         _stream = await link.OpenStreamAsync(cancellationToken);
-        await _stream.SendAsync(
-            new OpenFrame(ProtocolVersion.Highest, _options.Range.Start, _options.Range.End, _options.WireType, _options.MaxTokens, resume) { Next = next }, cancellationToken);
+        await _stream.SendAsync(Ticket(resume) with { Next = next }, cancellationToken);
 
         // The answer is waited for first: it has a deadline, and on a path that died in silence a send may take for ever.
         ClientFrame[] ahead = resume is null ? [] : FramesAhead(_stream.AheadBytes);
@@ -358,6 +283,9 @@ public sealed partial class RemoteMiddle
         await sending;
         return (opened.ResumedSeq, _received + (ulong)ahead.Length);
     }
+
+    private OpenFrame Ticket(ResumeTicket? resume) =>
+        new(ProtocolVersion.Highest, _options.Range.Start, _options.Range.End, _options.WireType, _options.MaxTokens, resume);
 
     private async ValueTask DropStreamAsync()
     {

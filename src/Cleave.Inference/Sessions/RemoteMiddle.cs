@@ -11,7 +11,7 @@ namespace Cleave.Inference.Sessions;
 /// <summary>
 /// Middle layers on a worker, behind a link. Validates everything the worker says: it may be hostile. Survives the loss of
 /// the link (the session is resumed, unanswered frames are sent again) and of the worker (the <see cref="BoundaryLog"/> is
-/// played to another one); see RemoteMiddle.Recovery.cs.
+/// played to another one); see RemoteMiddle.Recovery.cs and RemoteMiddle.Replay.cs.
 /// </summary>
 public sealed partial class RemoteMiddle : IMiddle
 {
@@ -32,6 +32,7 @@ public sealed partial class RemoteMiddle : IMiddle
     private ulong _seq;
     private ulong _received;
     private long? _stuckSince;
+    private int _inVain;
     private WireError _unfinished = new(WireErrorCode.LinkLost, "there is no connection");
     private long _bytesUpBefore;
     private long _bytesDownBefore;
@@ -192,35 +193,6 @@ public sealed partial class RemoteMiddle : IMiddle
         }
     }
 
-    /// <inheritdoc />
-    public async ValueTask DisposeAsync()
-    {
-        if (_stream is not null)
-        {
-            try
-            {
-                using var brief = new CancellationTokenSource(TimeSpan.FromSeconds(1));
-                await _stream.SendAsync(new CloseFrame(), brief.Token);
-
-                // The worker ends the stream once the session is closed. Hanging up at once may overtake the frame on its way, and the
-                // session would stay behind until it expires. Answers still to come are not waited for one by one: there are no more of
-                // them than steps, and repeats of those sent with a ticket.
-                for (int left = _pending.Count + MaxStepsInFlight; left >= 0 && (await (_receiving ??= ReceiveStampedAsync(_stream)).WaitAsync(brief.Token)).Frame is not null; left--)
-                {
-                    _receiving = null;
-                }
-            }
-            catch (Exception exception) when (exception is WireException or OperationCanceledException or InvalidOperationException)
-            {
-                // The link is gone; the worker lets the session expire.
-            }
-        }
-
-        await _lifetime.CancelAsync();
-        await DropStreamAsync();
-        _lifetime.Dispose();
-    }
-
     /// <summary>Answers to frames whose sender went on at once: they bring no rows, and stand before those of the steps that followed.</summary>
     private async ValueTask ReceiveUnaskedAsync(CancellationToken cancellationToken)
     {
@@ -319,6 +291,7 @@ public sealed partial class RemoteMiddle : IMiddle
     {
         _received = pending.Seq;
         _stuckSince = null;
+        _inVain = 0;
         _pending.RemoveAt(0);
         if (pending.TruncateTo >= 0)
         {

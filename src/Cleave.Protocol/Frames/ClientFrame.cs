@@ -23,7 +23,11 @@ public sealed record OpenFrame(ushort Version, int LayerStart, int LayerEnd, Wir
 /// <param name="SessionId">16 bytes.</param>
 /// <param name="Secret">16 bytes.</param>
 /// <param name="LastReceivedSeq">Replies after this one are sent again.</param>
-public sealed record ResumeTicket(ReadOnlyMemory<byte> SessionId, ReadOnlyMemory<byte> Secret, ulong LastReceivedSeq);
+public sealed record ResumeTicket(ReadOnlyMemory<byte> SessionId, ReadOnlyMemory<byte> Secret, ulong LastReceivedSeq)
+{
+    /// <summary>In place of a seq: no reply is wanted again.</summary>
+    public const ulong NothingMissed = ulong.MaxValue;
+}
 
 /// <summary>Rows to run. Applied in order: keep first, then the rows are appended and computed.</summary>
 /// <param name="Seq">1, 2, 3, ...; a seq already applied is answered from the buffer.</param>

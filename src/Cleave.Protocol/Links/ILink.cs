@@ -14,6 +14,9 @@ public interface ILink : IAsyncDisposable
     /// <summary>What to tell another worker so that it finds this one; null when it cannot.</summary>
     HopAddress? Address => null;
 
+    /// <summary>The way to the worker alone, without what a link around it adds: no frame is shaped, no worker started.</summary>
+    ILink Bare => this;
+
     /// <summary>Asks the worker what it is. Connects if need be.</summary>
     /// <exception cref="WireException">Unreachable, wrong fingerprint or token, or a malformed answer.</exception>
     ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken);

@@ -16,6 +16,9 @@ public sealed class FixedShapeLink(ILink inner, FrameShape shape, TimeProvider? 
     /// <inheritdoc />
     public string? Identity => inner.Identity;
 
+    /// <inheritdoc />
+    public ILink Bare => inner.Bare;
+
     /// <summary>What the worker says, less the room padding takes.</summary>
     public async ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken)
     {

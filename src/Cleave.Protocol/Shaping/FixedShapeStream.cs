@@ -51,7 +51,7 @@ internal sealed class FixedShapeStream : ILinkStream
             case OpenFrame { Resume: not null }:
                 // The numbers of the lost stream are gone with it: the client replays to a new session instead.
                 _incoming.Writer.TryWrite(new ErrorFrame(new WireError(
-                    WireErrorCode.UnknownSession, "A session in fixed shape is not resumed but replayed.", SessionSurvives: false)));
+                    WireErrorCode.UnknownSession, "A session in fixed shape is not resumed but replayed.", SessionSurvives: true)));
                 _outgoing.Writer.TryComplete();
                 return;
             case OpenFrame open:

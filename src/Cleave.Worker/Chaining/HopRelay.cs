@@ -12,9 +12,9 @@ namespace Cleave.Worker.Chaining;
 /// A session's way to the next worker of its chain. Frames this worker has done its part of go there, in order and under the same seq;
 /// an answer from there is this session's answer. When the link between the two breaks, the session there is resumed and what it has not
 /// had is sent again; neither side of the chain notices more than the time. When that fails, the session here ends as
-/// <see cref="WireErrorCode.NextLost"/>, and the trusted side builds another chain from its log.
+/// <see cref="WireErrorCode.NextLost"/>, and the trusted side builds another chain from its log. See HopRelay.Attaching.cs for the former.
 /// </summary>
-internal sealed class HopRelay(NextHop hop, LayerRange layers, ILink link, int rowBytes, ServingLimits limits, TimeProvider time, ILogger logger)
+internal sealed partial class HopRelay(NextHop hop, LayerRange layers, ILink link, int rowBytes, ServingLimits limits, TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan s_farewell = TimeSpan.FromSeconds(1);
 
@@ -98,6 +98,7 @@ internal sealed class HopRelay(NextHop hop, LayerRange layers, ILink link, int r
     private async Task RunAsync(ILinkStream first)
     {
         ILinkStream? stream = first;
+        bool isTold = false;
         try
         {
             while (!_ended.Task.IsCompleted)
@@ -105,7 +106,7 @@ internal sealed class HopRelay(NextHop hop, LayerRange layers, ILink link, int r
                 try
                 {
                     stream ??= await ReattachAsync().ConfigureAwait(false);
-                    await ExchangeAsync(stream).ConfigureAwait(false);
+                    isTold = await ExchangeAsync(stream).ConfigureAwait(false);
                 }
                 catch (WireException problem) when (MayComeBack(problem.Error))
                 {
@@ -117,6 +118,7 @@ internal sealed class HopRelay(NextHop hop, LayerRange layers, ILink link, int r
         }
         catch (WireException problem)
         {
+            isTold = problem.Error.Code is WireErrorCode.UnknownSession or WireErrorCode.Expired;
             Lose(problem.Message);
         }
         catch (Exception fault) when (fault is not OutOfMemoryException)
@@ -129,7 +131,6 @@ internal sealed class HopRelay(NextHop hop, LayerRange layers, ILink link, int r
         {
             End();
             await DropAsync(stream).ConfigureAwait(false);
-            await link.DisposeAsync().ConfigureAwait(false);
             lock (_lock)
             {
                 while (_unanswered.TryDequeue(out RelayedFrame? frame))
@@ -137,14 +138,21 @@ internal sealed class HopRelay(NextHop hop, LayerRange layers, ILink link, int r
                     _session.Discard(frame.Origin);
                 }
             }
+
+            if (!isTold)
+            {
+                await Farewell.SayAsync(link, Ticket(ResumeTicket.NothingMissed), limits.NextRecovery, limits.NextTimeout).ConfigureAwait(false);
+            }
+
+            await link.DisposeAsync().ConfigureAwait(false);
         }
     }
 
     private void Lose(string why) =>
         _lost(new WireError(WireErrorCode.NextLost, $"The next worker of the chain, {hop.Address}, was lost: {why}", SessionSurvives: false));
 
-    /// <summary>Passes frames one way and answers the other, until the session ends or the stream does.</summary>
-    private async Task ExchangeAsync(ILinkStream stream)
+    /// <summary>Passes frames one way and answers the other, until the session ends or the stream does. True when the worker there has closed its own.</summary>
+    private async Task<bool> ExchangeAsync(ILinkStream stream)
     {
         using var stop = new CancellationTokenSource();
         Task sending = SendAsync(stream, _outbox!.Reader);
@@ -157,8 +165,7 @@ internal sealed class HopRelay(NextHop hop, LayerRange layers, ILink link, int r
                 Task first = await Task.WhenAny(receiving, sending, watching, _ended.Task).ConfigureAwait(false);
                 if (first == _ended.Task)
                 {
-                    await FarewellAsync(stream, sending, receiving).ConfigureAwait(false);
-                    return;
+                    return await CloseAsync(stream, sending, receiving).ConfigureAwait(false);
                 }
 
                 if (first != receiving)
@@ -228,89 +235,6 @@ internal sealed class HopRelay(NextHop hop, LayerRange layers, ILink link, int r
         }
     }
 
-    private async Task<ILinkStream> ReattachAsync()
-    {
-        ILinkStream stream = await link.OpenStreamAsync(CancellationToken.None).ConfigureAwait(false);
-        try
-        {
-            int again = await AttachAsync(stream).WaitAsync(limits.NextTimeout, time).ConfigureAwait(false);
-            WorkerLog.NextResumed(logger, _session.Number, hop.Address, again);
-            return stream;
-        }
-        catch (Exception e)
-        {
-            await DropAsync(stream).ConfigureAwait(false);
-            throw e is TimeoutException ? new WireException(new WireError(WireErrorCode.TimedOut, $"it did not answer within {limits.NextTimeout.TotalSeconds:0.###} s"), e) : e;
-        }
-    }
-
-    /// <summary>Takes the session there over, sends what it may not have had along, and queues what it has not. Returns how many frames were sent again.</summary>
-    private async Task<int> AttachAsync(ILinkStream stream)
-    {
-        ulong received = _received;
-        await stream.SendAsync(
-            new OpenFrame(_session.Version, layers.Start, layers.End, _session.WireType, _maxTokens, new ResumeTicket(hop.SessionId, hop.Secret, received)), CancellationToken.None).ConfigureAwait(false);
-        ulong ahead = await SendAheadAsync(stream, received).ConfigureAwait(false);
-        OpenedFrame opened = await stream.ReceiveAsync(CancellationToken.None).ConfigureAwait(false) switch
-        {
-            OpenedFrame answer => answer,
-            ErrorFrame error => throw new WireException(error.Error),
-            _ => throw Broken("it did not answer the open frame"),
-        };
-        lock (_lock)
-        {
-            if (opened.ResumedSeq < received || opened.ResumedSeq > _last)
-            {
-                throw Broken($"it says it has frame {opened.ResumedSeq}; {received} to {_last} are possible");
-            }
-
-            _outbox = Channel.CreateUnbounded<ClientFrame>(new UnboundedChannelOptions { SingleReader = true });
-            int again = 0;
-            foreach (RelayedFrame frame in _unanswered)
-            {
-                if (frame.Seq > Math.Max(opened.ResumedSeq, ahead))
-                {
-                    _outbox.Writer.TryWrite(frame.With(received));
-                }
-
-                again += frame.Seq > opened.ResumedSeq ? 1 : 0;
-            }
-
-            if (_ping is { } ping)
-            {
-                _outbox.Writer.TryWrite(new PingFrame(ping.Nonce));
-            }
-
-            // With frames unanswered it is mended once one is.
-            _brokenAt = _unanswered.Count == 0 ? null : _brokenAt;
-            return again;
-        }
-    }
-
-    /// <summary>Unanswered frames right behind the ticket, as far as they are small: the lost ones are answered a round trip sooner. Returns the last one's seq.</summary>
-    private async Task<ulong> SendAheadAsync(ILinkStream stream, ulong received)
-    {
-        RelayedFrame[] frames;
-        lock (_lock)
-        {
-            frames = RelayedFrame.Ahead(_unanswered);
-        }
-
-        try
-        {
-            foreach (RelayedFrame frame in frames)
-            {
-                await stream.SendAsync(frame.With(received), CancellationToken.None).ConfigureAwait(false);
-            }
-        }
-        catch (WireException)
-        {
-            // The stream is over: what comes instead of the ticket's answer says why.
-        }
-
-        return frames is [.., var last] ? last.Seq : received;
-    }
-
     private static async Task SendAsync(ILinkStream stream, ChannelReader<ClientFrame> frames)
     {
         await foreach (ClientFrame frame in frames.ReadAllAsync().ConfigureAwait(false))
@@ -336,43 +260,28 @@ internal sealed class HopRelay(NextHop hop, LayerRange layers, ILink link, int r
         }
     }
 
-    private async Task FarewellAsync(ILinkStream stream, Task sending, Task<WorkerFrame?> receiving)
+    private async Task<bool> CloseAsync(ILinkStream stream, Task sending, Task<WorkerFrame?> receiving)
     {
+        using var late = new CancellationTokenSource(s_farewell);
         try
         {
             // What is being sent first; then the end of the stream says that the session there is closed.
             _outbox!.Writer.TryComplete();
-            await sending.WaitAsync(s_farewell).ConfigureAwait(false);
-            await stream.SendAsync(new CloseFrame(), CancellationToken.None).AsTask().WaitAsync(s_farewell).ConfigureAwait(false);
-            while (await receiving.WaitAsync(s_farewell).ConfigureAwait(false) is not null)
+            await sending.WaitAsync(late.Token).ConfigureAwait(false);
+            await stream.SendAsync(new CloseFrame(), CancellationToken.None).AsTask().WaitAsync(late.Token).ConfigureAwait(false);
+            while (await receiving.WaitAsync(late.Token).ConfigureAwait(false) is not null)
             {
                 receiving = stream.ReceiveAsync(CancellationToken.None).AsTask();
             }
+
+            return true;
         }
-        catch (Exception e) when (e is WireException or TimeoutException or InvalidOperationException)
+        catch (Exception e) when (e is WireException or OperationCanceledException or InvalidOperationException)
         {
-            // It is gone, or does not answer: the session there expires.
+            // It is gone, or does not answer.
             Observe(receiving);
+            return false;
         }
-    }
-
-    private async Task PauseAsync(WireError problem)
-    {
-        long now = time.GetTimestamp();
-        lock (_lock)
-        {
-            if (_brokenAt is null)
-            {
-                _brokenAt = now;
-                WorkerLog.NextBroken(logger, _session.Number, hop.Address, problem.Message);
-            }
-            else if (time.GetElapsedTime(_brokenAt.Value, now) > limits.NextRecovery)
-            {
-                throw new WireException(problem with { Message = $"it did not come back within {limits.NextRecovery.TotalSeconds:0.###} s: {problem.Message}" });
-            }
-        }
-
-        await Task.WhenAny(_ended.Task, Task.Delay(TimeSpan.FromMilliseconds(Math.Clamp(problem.RetryAfterMs, 10, 2000)), time)).ConfigureAwait(false);
     }
 
     private async ValueTask DropAsync(ILinkStream? stream)

@@ -88,7 +88,7 @@ internal static class WorkerHost
         using var certificate = WorkerKey.Certify(key, TimeProvider.System);
         await using var endpoint = new WorkerEndpoint(model, tenants, options.Limits, TimeProvider.System, logging.CreateLogger("Cleave.Worker"), options.Next);
         await using WorkerServer server = await WorkerServer.StartAsync(
-            endpoint, tenants, certificate, options.Listen, options.Limits, TimeProvider.System, logging, stop).ConfigureAwait(false);
+            endpoint, certificate, options.Listen, options.Limits, TimeProvider.System, logging, stop).ConfigureAwait(false);
 
         // 4. Link.
         await AnnounceAsync(options, server.Port, WorkerKey.Fingerprint(key), token, model).ConfigureAwait(false);

@@ -10,10 +10,9 @@ namespace Cleave.Worker.Hosting;
 /// a call on it shows a valid token. Strangers have a deadline; when there are too many, in all or from one address, the
 /// oldest is closed, so a flood of silent connections never keeps the next client out.
 /// </summary>
-internal sealed class ConnectionAdmission(ServingLimits limits, TenantAccounts accounts, TimeProvider time, ILogger logger)
+internal sealed class ConnectionAdmission(ServingLimits limits, TimeProvider time, ILogger logger)
 {
     private readonly ServingLimits _limits = limits;
-    private readonly TenantAccounts _accounts = accounts;
     private readonly ILogger _logger = logger;
     private readonly Lock _lock = new();
     private readonly LinkedList<Ticket> _strangers = [];
@@ -118,7 +117,7 @@ internal sealed class ConnectionAdmission(ServingLimits limits, TenantAccounts a
         }
 
         /// <summary>A call showed a valid token. Null, or why the tenant may not use this connection.</summary>
-        public string? Admit(string tenant)
+        public string? Admit(TenantAccount account)
         {
             lock (_lock)
             {
@@ -127,17 +126,28 @@ internal sealed class ConnectionAdmission(ServingLimits limits, TenantAccounts a
                     return "the connection is lost";
                 }
 
-                if (_tenant is not null)
+                if (_tenant == account)
                 {
-                    return _tenant.Name == tenant ? null : "a connection serves one tenant";
+                    return null;
                 }
 
-                TenantAccount account = admission._accounts.Of(tenant);
+                if (_tenant is not null && _tenant.Name != account.Name)
+                {
+                    return "a connection serves one tenant";
+                }
+
+                if (account.IsRevoked)
+                {
+                    return "the tenant's token is void";
+                }
+
                 if (!account.TryEnterConnection())
                 {
                     return $"the tenant has {account.Quota.Connections} connections, its cap";
                 }
 
+                // The tenant's account before, if its token is another one by now.
+                _tenant?.LeaveConnection();
                 _tenant = account;
                 _deadline?.Dispose();
                 _deadline = null;

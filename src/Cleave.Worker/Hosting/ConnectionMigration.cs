@@ -87,9 +87,9 @@ internal sealed class ConnectionMigration(ServingLimits limits, WorkerMetrics me
         {
             ITimer expiry = time.CreateTimer(_ => connection.Close("kept long enough"), null, limits.KeptConnectionTime, Timeout.InfiniteTimeSpan);
             _kept.AddLast((connection, expiry));
-            if (_kept.Count(each => each.Connection.Tenant == connection.Tenant) > limits.MaxKeptConnectionsPerTenant)
+            if (_kept.Count(each => each.Connection.Account == connection.Account) > limits.MaxKeptConnectionsPerTenant)
             {
-                over.Add(_kept.First(each => each.Connection.Tenant == connection.Tenant).Connection);
+                over.Add(_kept.First(each => each.Connection.Account == connection.Account).Connection);
             }
             else if (_kept.Count > limits.MaxKeptConnections)
             {
@@ -129,7 +129,7 @@ internal sealed class ConnectionMigration(ServingLimits limits, WorkerMetrics me
     public void Moved(MigratableConnection connection)
     {
         metrics.ConnectionMoved();
-        WorkerLog.ConnectionMoved(logger, connection.Tenant!);
+        WorkerLog.ConnectionMoved(logger, connection.Account!.Name);
     }
 
     /// <summary>Ends those that are kept; none is from now on.</summary>

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using Cleave.Protocol.Migration;
+using Cleave.Worker.Tenants;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -64,7 +65,7 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
     }
 
     /// <summary>Tenant it is of; null until the right to it was given out.</summary>
-    public string? Tenant { get; private set; }
+    public TenantAccount? Account { get; private set; }
 
     /// <summary>Standing of the TCP connection it has, or had last.</summary>
     public ConnectionAdmission.Ticket Ticket
@@ -79,7 +80,7 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
     }
 
     /// <summary>The right to carry it on, to be told in a call's answer; null when it ends with its TCP connection.</summary>
-    public MigrationKey? GiveKey(string tenant)
+    public MigrationKey? GiveKey(TenantAccount account)
     {
         // What is sent from here on may have to be sent again: the answer with the key first of all.
         _stream.Keep(KeptBytes);
@@ -95,7 +96,7 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
                 return _isOver ? null : _key;
             }
 
-            Tenant = tenant;
+            Account = account;
             _key = MigrationKey.Create();
         }
 
@@ -156,7 +157,7 @@ internal sealed class MigratableConnection : ConnectionContext, IDuplexPipe
             left.Ticket.Dispose();
 
             // 3. Both sides' lost bytes are sent again.
-            string? problem = ticket.Admit(Tenant!);
+            string? problem = ticket.Admit(Account!);
             if (problem is not null || !await SwitchAsync(preamble, tcp).ConfigureAwait(false))
             {
                 Close(problem ?? "it could not be carried on");

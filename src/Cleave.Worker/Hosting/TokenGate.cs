@@ -8,13 +8,13 @@ using Microsoft.Extensions.Primitives;
 namespace Cleave.Worker.Hosting;
 
 /// <summary>Every call shows a token, or another worker's hop ticket, before anything of it is read. A call without a valid one is answered with gRPC's own status.</summary>
-internal sealed class TokenGate(TenantTable tenants, WorkerEndpoint endpoint, ILogger logger)
+internal sealed class TokenGate(WorkerEndpoint endpoint, ILogger logger)
 {
-    private const string TenantItem = "tenant";
+    private const string AccountItem = "account";
     private const string HopItem = "hop";
 
     /// <summary>The tenant that was let in.</summary>
-    public static string TenantOf(HttpContext context) => (string)context.Items[TenantItem]!;
+    public static TenantAccount AccountOf(HttpContext context) => (TenantAccount)context.Items[AccountItem]!;
 
     /// <summary>The ticket another worker was let in with; null for a client.</summary>
     public static HopTicket? HopOf(HttpContext context) => context.Items[HopItem] as HopTicket;
@@ -24,11 +24,11 @@ internal sealed class TokenGate(TenantTable tenants, WorkerEndpoint endpoint, IL
         StringValues values = context.Request.Headers[WorkerMethods.TokenKey];
         string shown = values.Count == 1 ? values[0] ?? "" : "";
         HopTicket? hop = null;
-        string? tenant = shown.StartsWith(WorkerMethods.HopScheme, StringComparison.Ordinal)
-            ? HopTicket.TryParse(shown[WorkerMethods.HopScheme.Length..], out hop) ? endpoint.TenantOf(hop!) : null
-            : tenants.Authenticate(shown.StartsWith(WorkerMethods.TokenScheme, StringComparison.Ordinal) ? shown[WorkerMethods.TokenScheme.Length..] : null);
+        TenantAccount? account = shown.StartsWith(WorkerMethods.HopScheme, StringComparison.Ordinal)
+            ? HopTicket.TryParse(shown[WorkerMethods.HopScheme.Length..], out hop) ? endpoint.AccountOf(hop!) : null
+            : endpoint.Accounts.Authenticate(shown.StartsWith(WorkerMethods.TokenScheme, StringComparison.Ordinal) ? shown[WorkerMethods.TokenScheme.Length..] : null);
         ConnectionAdmission.Ticket? ticket = context.Features.Get<MigratableConnection>()?.Ticket;
-        if (tenant is null)
+        if (account is null)
         {
             endpoint.Metrics.WrongToken();
             WorkerLog.WrongToken(logger, context.Connection.RemoteIpAddress?.ToString() ?? "?");
@@ -36,12 +36,12 @@ internal sealed class TokenGate(TenantTable tenants, WorkerEndpoint endpoint, IL
             return Refuse(context, StatusCode.Unauthenticated, "a valid token is needed");
         }
 
-        if (ticket?.Admit(tenant) is { } problem)
+        if (ticket?.Admit(account) is { } problem)
         {
             return Refuse(context, StatusCode.ResourceExhausted, problem);
         }
 
-        context.Items[TenantItem] = tenant;
+        context.Items[AccountItem] = account;
         context.Items[HopItem] = hop;
         return next(context);
     }

@@ -3,9 +3,7 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using Cleave.Protocol.Grpc;
-using Cleave.Protocol.Links;
 using Cleave.Protocol.Sockets;
-using Cleave.Worker.Tenants;
 using Grpc.AspNetCore.Server.Model;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -43,7 +41,6 @@ public sealed class WorkerServer : IAsyncDisposable
 
     /// <summary>Starts serving.</summary>
     /// <param name="endpoint">The worker; disposed by the caller, before the server so that clients are told.</param>
-    /// <param name="tenants">Who may use it.</param>
     /// <param name="certificate">Shown to clients, who know its key.</param>
     /// <param name="listen">Address; port 0 takes a free one.</param>
     /// <param name="limits">Caps.</param>
@@ -53,7 +50,6 @@ public sealed class WorkerServer : IAsyncDisposable
     /// <exception cref="IOException">The address is in use or not this machine's.</exception>
     public static async Task<WorkerServer> StartAsync(
         WorkerEndpoint endpoint,
-        TenantTable tenants,
         X509Certificate2 certificate,
         IPEndPoint listen,
         ServingLimits limits,
@@ -72,9 +68,9 @@ public sealed class WorkerServer : IAsyncDisposable
 
         builder.Services.AddLogging();
         ILogger logger = logging?.CreateLogger("Cleave.Worker") ?? Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance;
-        var admission = new ConnectionAdmission(limits, endpoint.Accounts, time, logger);
+        var admission = new ConnectionAdmission(limits, time, logger);
         var migration = new ConnectionMigration(limits, endpoint.Metrics, time, logger);
-        var gate = new TokenGate(tenants, endpoint, logger);
+        var gate = new TokenGate(endpoint, logger);
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -120,7 +116,7 @@ public sealed class WorkerServer : IAsyncDisposable
             grpc.CompressionProviders = [];
             grpc.EnableDetailedErrors = false;
         });
-        builder.Services.AddSingleton<IFrameEndpoint>(endpoint);
+        builder.Services.AddSingleton(endpoint);
         builder.Services.AddSingleton<WorkerService>();
         builder.Services.AddSingleton<IServiceMethodProvider<WorkerService>, WorkerServiceMethods>();
 

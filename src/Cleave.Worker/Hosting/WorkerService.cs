@@ -1,7 +1,6 @@
 using Cleave.Protocol.Codec;
 using Cleave.Protocol.Frames;
 using Cleave.Protocol.Grpc;
-using Cleave.Protocol.Links;
 using Grpc.AspNetCore.Server.Model;
 using Grpc.Core;
 using Microsoft.AspNetCore.Connections;
@@ -9,7 +8,7 @@ using Microsoft.AspNetCore.Connections;
 namespace Cleave.Worker.Hosting;
 
 /// <summary>gRPC calls to the endpoint.</summary>
-internal sealed class WorkerService(IFrameEndpoint endpoint)
+internal sealed class WorkerService(WorkerEndpoint endpoint)
 {
     /// <summary>Answers Describe.</summary>
     public Task<byte[]> Describe(byte[] request, ServerCallContext context)
@@ -21,12 +20,12 @@ internal sealed class WorkerService(IFrameEndpoint endpoint)
         }
 
         // Who asks for it is given the right to carry this connection on.
-        if (call.Request.Headers.ContainsKey(WorkerMethods.MigrationKey) && call.Features.Get<MigratableConnection>()?.GiveKey(TokenGate.TenantOf(call)) is { } key)
+        if (call.Request.Headers.ContainsKey(WorkerMethods.MigrationKey) && call.Features.Get<MigratableConnection>()?.GiveKey(TokenGate.AccountOf(call)) is { } key)
         {
             call.Response.Headers[WorkerMethods.MigrationKey] = key.ToSecretString();
         }
 
-        return Task.FromResult(DescriptionCodec.Write(endpoint.Describe(TokenGate.TenantOf(call))));
+        return Task.FromResult(DescriptionCodec.Write(endpoint.Describe(TokenGate.AccountOf(call).Name)));
     }
 
     /// <summary>Serves a stream.</summary>
@@ -44,7 +43,7 @@ internal sealed class WorkerService(IFrameEndpoint endpoint)
             Func<WorkerFrame, CancellationToken, ValueTask> send = async (frame, cancellationToken) => await responses.WriteAsync(frame, cancellationToken).ConfigureAwait(false);
             await (TokenGate.HopOf(call) is { } hop
                 ? endpoint.ServeHopAsync(hop, receive, send, context.CancellationToken)
-                : endpoint.ServeAsync(TokenGate.TenantOf(call), receive, send, context.CancellationToken)).ConfigureAwait(false);
+                : endpoint.ServeAsync(TokenGate.AccountOf(call), receive, send, context.CancellationToken)).ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or OperationCanceledException or ConnectionAbortedException)
         {

@@ -168,6 +168,7 @@ internal sealed class ComputeLoop : IDisposable
                 if (i >= _answered)
                 {
                     entry.Session.Discard(entry.Frame);
+                    Orphaned(entry.Copy);
                 }
 
                 _table.Close(entry.Session, new WireError(WireErrorCode.Internal, "The worker failed while computing; the session is gone.", SessionSurvives: false, Seq: entry.Frame.Seq));
@@ -214,6 +215,7 @@ internal sealed class ComputeLoop : IDisposable
 
         WireError? refusal;
         WorkerFrame? reply = null;
+        WorkerSession? copy = null;
         int firstReturned = _rows.Returned;
         bool[] dropped = [];
         switch (frame)
@@ -224,7 +226,7 @@ internal sealed class ComputeLoop : IDisposable
                 reply = new RowsFrame(frame.Seq, 0, default, default, 0, 0, default);
                 break;
             case PendingFork:
-                refusal = _table.TryFork(session, out WorkerSession? copy);
+                refusal = _table.TryFork(session, out copy);
                 reply = copy?.Opened(frame.Seq);
                 break;
             default:
@@ -240,7 +242,7 @@ internal sealed class ComputeLoop : IDisposable
         Charge(session);
         Rendezvous.Took(session, frame);
         session.Taken = refusal is null ? frame.Seq : frame.Seq - 1;
-        _entries.Add(new Entry(session, frame, refusal, reply, dropped, firstReturned, _rows.Returned - firstReturned));
+        _entries.Add(new Entry(session, frame, refusal, reply, copy, dropped, firstReturned, _rows.Returned - firstReturned));
         return true;
     }
 
@@ -326,9 +328,9 @@ internal sealed class ComputeLoop : IDisposable
                 {
                     relay.Forward(new RelayedFrame(truncate, new TruncateFrame(truncate.Seq, 0, truncate.Length), 0, [], 0, 0, _time.GetTimestamp()));
                 }
-                else
+                else if (!entry.Session.Complete(entry.Frame, entry.Reply!))
                 {
-                    entry.Session.Complete(entry.Frame, entry.Reply!);
+                    Orphaned(entry.Copy);
                 }
 
                 continue;
@@ -358,6 +360,15 @@ internal sealed class ComputeLoop : IDisposable
     private WireError Refusal(WorkerSession session, PendingStep step, CacheOutcome outcome) => CacheRefusal.For(
         session.Cache, step, outcome, _model.Pool.Capacity, _model.Config.ContextLength, outcome.Fault == CacheFault.PoolExhausted ? _table.RetryAfterMs() : 0);
 
+    /// <summary>A fork whose original was closed before it could say so: nobody knows its name.</summary>
+    private void Orphaned(WorkerSession? copy)
+    {
+        if (copy is not null)
+        {
+            _table.CloseAsAsked(copy);
+        }
+    }
+
     private void Charge(WorkerSession session)
     {
         int held = session.Cache.HeldTokens;
@@ -381,5 +392,5 @@ internal sealed class ComputeLoop : IDisposable
 
     /// <summary>A frame of the pass.</summary>
     private readonly record struct Entry(
-        WorkerSession Session, PendingFrame Frame, WireError? Refusal, WorkerFrame? Reply, bool[] Dropped, int FirstReturned, int ReturnedCount);
+        WorkerSession Session, PendingFrame Frame, WireError? Refusal, WorkerFrame? Reply, WorkerSession? Copy, bool[] Dropped, int FirstReturned, int ReturnedCount);
 }

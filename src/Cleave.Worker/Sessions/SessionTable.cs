@@ -10,6 +10,7 @@ namespace Cleave.Worker.Sessions;
 /// <summary>The sessions of a worker: opened, forked, resumed, expired, evicted.</summary>
 internal sealed class SessionTable(SessionContext context, WorkerModel model, WorkerMetrics metrics, ILogger logger)
 {
+    private static readonly WireError s_revoked = new(WireErrorCode.Unauthorized, "The tenant's token was revoked.", SessionSurvives: false);
     private readonly Lock _lock = new();
     private readonly Dictionary<Guid, WorkerSession> _sessions = [];
     private readonly WorkerSession _nobody = new(context, new TenantAccount("", new TenantTable(), context.Time), 0, 0, WireType.F32, new KvCache(model.Pool, 0, 0));
@@ -145,12 +146,12 @@ internal sealed class SessionTable(SessionContext context, WorkerModel model, Wo
         return true;
     }
 
-    /// <summary>Ends the sessions of a tenant whose token is void.</summary>
-    public void CloseTenant(string tenant)
+    /// <summary>Ends the sessions of a tenant whose token is void, after its account was marked so.</summary>
+    public void CloseRevoked(TenantAccount account)
     {
-        foreach (WorkerSession session in Snapshot().Where(s => s.Account.Name == tenant))
+        foreach (WorkerSession session in Snapshot().Where(s => s.Account == account))
         {
-            Close(session, new WireError(WireErrorCode.Unauthorized, "The tenant's token was revoked.", SessionSurvives: false));
+            Close(session, s_revoked);
         }
     }
 
@@ -163,12 +164,16 @@ internal sealed class SessionTable(SessionContext context, WorkerModel model, Wo
         }
     }
 
-    /// <summary>Ends sessions idle for too long.</summary>
+    /// <summary>Ends sessions idle for too long; one that holds nothing and has no stream, sooner.</summary>
     public void CloseIdle()
     {
-        foreach (WorkerSession session in Snapshot().Where(s => s.Idle >= context.Limits.IdleTimeout))
+        foreach (WorkerSession session in Snapshot())
         {
-            Close(session, new WireError(WireErrorCode.Expired, $"The session was idle for {context.Limits.IdleTimeout.TotalSeconds:0} s.", SessionSurvives: false));
+            TimeSpan most = session.IsUnused && context.Limits.PressureIdleTimeout < context.Limits.IdleTimeout ? context.Limits.PressureIdleTimeout : context.Limits.IdleTimeout;
+            if (session.Idle >= most)
+            {
+                Close(session, new WireError(WireErrorCode.Expired, $"The session was idle for {most.TotalSeconds:0} s.", SessionSurvives: false));
+            }
         }
     }
 
@@ -203,7 +208,12 @@ internal sealed class SessionTable(SessionContext context, WorkerModel model, Wo
         lock (_lock)
         {
             int quota = session.Account.Quota.Sessions;
-            if (session.Account.Sessions >= quota && !TryEvict(s => s.Account == session.Account && s != requester && !s.HasStream))
+            if (session.Account.IsRevoked)
+            {
+                // Let in before its token became void.
+                refusal = s_revoked;
+            }
+            else if (session.Account.Sessions >= quota && !TryEvict(s => s.Account == session.Account && s != requester && !s.HasStream))
             {
                 refusal = new WireError(WireErrorCode.QuotaExceeded, $"The tenant has {session.Account.Sessions} sessions, its cap. Close one.", SessionSurvives: requester is not null, RetryAfterMs: RetryAfterMs());
             }

@@ -122,6 +122,9 @@ internal sealed class WorkerSession
         }
     }
 
+    /// <summary>True when it holds nothing and nobody is there: whoever opened it may never have had the answer.</summary>
+    public bool IsUnused => Volatile.Read(ref _accepted) == 0 && ChargedTokens == 0 && !HasStream;
+
     /// <summary>Time without a frame or a reply; zero while frames are queued.</summary>
     public TimeSpan Idle
     {
@@ -171,6 +174,7 @@ internal sealed class WorkerSession
                 return _closed;
             }
 
+            lastReceivedSeq = lastReceivedSeq == ResumeTicket.NothingMissed ? _applied : lastReceivedSeq;
             if (lastReceivedSeq < _acked || lastReceivedSeq > _applied)
             {
                 return new WireError(WireErrorCode.OutOfOrder, $"The last received seq is given as {lastReceivedSeq}; replies {_acked + 1} to {_applied} are still here.");
@@ -301,8 +305,8 @@ internal sealed class WorkerSession
     /// <summary>The compute loop took a frame out of the queue.</summary>
     public void Dequeued(PendingFrame frame) => _room.Remove(frame.RowCount);
 
-    /// <summary>A frame was applied; its reply is kept until acknowledged.</summary>
-    public void Complete(PendingFrame frame, WorkerFrame reply)
+    /// <summary>A frame was applied; its reply is kept until acknowledged. False when the session is closed: nobody will have it.</summary>
+    public bool Complete(PendingFrame frame, WorkerFrame reply)
     {
         lock (_lock)
         {
@@ -310,13 +314,14 @@ internal sealed class WorkerSession
             if (_closed is not null)
             {
                 ReturnBytes(_intake.ReplyBytes(frame));
-                return;
+                return false;
             }
 
             _applied = frame.Seq;
             _activeAt = _time.GetTimestamp();
             _replies.Add(frame.Seq, reply, _intake.ReplyBytes(frame));
             _stream?.Post(reply);
+            return true;
         }
     }
 
@@ -386,6 +391,3 @@ internal sealed class WorkerSession
         _workerBytes.Return(bytes);
     }
 }
-
-/// <summary>What became of a received frame: queued, answered at once, or (neither) silently known already.</summary>
-internal readonly record struct Acceptance(PendingFrame? Queue, WorkerFrame? Answer);

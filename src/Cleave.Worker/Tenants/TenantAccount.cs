@@ -8,8 +8,12 @@ internal sealed class TenantAccount(string name, TenantTable table, TimeProvider
     private int _streams;
     private int _connections;
     private int _kvTokens;
+    private volatile bool _isRevoked;
 
     public string Name { get; } = name;
+
+    /// <summary>True once its token is void: whoever was let in by it opens no session any more.</summary>
+    public bool IsRevoked => _isRevoked;
 
     /// <summary>Looked up each time: quotas change while the worker runs.</summary>
     public TenantQuota Quota => table.QuotaOf(Name);
@@ -28,6 +32,8 @@ internal sealed class TenantAccount(string name, TenantTable table, TimeProvider
 
     /// <summary>Sessions in the table; owned by <see cref="SessionTable"/>.</summary>
     public int Sessions { get; set; }
+
+    public void Revoke() => _isRevoked = true;
 
     public void ChangeKvTokens(int by) => Interlocked.Add(ref _kvTokens, by);
 

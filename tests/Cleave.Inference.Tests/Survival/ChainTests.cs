@@ -52,6 +52,28 @@ public sealed class ChainTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_link_between_workers_lost_as_a_session_ends_leaves_nothing()
+    {
+        _scene.Forward = true;
+        FaultyLink? between = null;
+        _scene.Between = (_, link) => between = new FaultyLink(link);
+        await _scene.RunAsync("sequential", [_scene.Worker(2, 6), _scene.Worker(6, 10)], null);
+        int boundaries = between!.Boundaries;
+        int broken = 0;
+        for (int boundary = boundaries - 6; boundary < boundaries; boundary++)
+        {
+            _scene.Between = (_, link) => between = new FaultyLink(link) { BreakAt = boundary };
+            await _scene.RunAsync("sequential", [_scene.Worker(2, 6), _scene.Worker(6, 10)], null);
+            Assert.True(
+                SpinWait.SpinUntil(() => _scene.ModelOf(2, 6).Pool.Used == 0 && _scene.ModelOf(6, 10).Pool.Used == 0, TimeSpan.FromSeconds(30)),
+                $"rows were left behind at boundary {boundary} of {boundaries}");
+            broken += between.Boundaries > boundary ? 1 : 0;
+        }
+
+        Assert.InRange(broken, 3, 6);
+    }
+
+    [Fact]
     public async Task The_link_to_a_chain_lost_is_resumed_with_the_same_tokens()
     {
         _scene.Forward = true;

@@ -38,7 +38,7 @@ public sealed class ForwardedChainTests : IAsyncLifetime
             tenants.Replace([new Tenant("alice", TenantTable.HashToken(s_token), new TenantQuota(), default)]);
             var endpoint = new WorkerEndpoint(model, tenants, next: NextWorkers.Any());
             WorkerServer server = await WorkerServer.StartAsync(
-                endpoint, tenants, WorkerKey.Certify(_key, TimeProvider.System), new IPEndPoint(IPAddress.Loopback, 0), new ServingLimits(), cancellationToken: TestContext.Current.CancellationToken);
+                endpoint, WorkerKey.Certify(_key, TimeProvider.System), new IPEndPoint(IPAddress.Loopback, 0), new ServingLimits(), cancellationToken: TestContext.Current.CancellationToken);
             _workers.Add((model, endpoint, server));
 
             // Far from here, and near to each other.

@@ -31,7 +31,7 @@ public sealed class HostileWorkerTests
         { "the same answer for ever", "repeats answers" },
         { "taken back for ever", "again and again" },
         { "busy for ever", "had no room" },
-        { "gone for ever", "could not be continued" },
+        { "gone for ever", "again and again" },
         { "silence", "silent" },
         { "applied what was never sent", "are possible" },
     };

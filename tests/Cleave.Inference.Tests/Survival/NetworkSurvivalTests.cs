@@ -176,9 +176,33 @@ public sealed class NetworkSurvivalTests : NetworkedWorkerTests
         Assert.Equal(0, await EventuallyAsync(() => Endpoint.Sessions, 0));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_session_whose_link_is_lost_as_it_ends_leaves_nothing(bool inSilence)
+    {
+        await using var cutter = new ByteCutter(Servers[0].Port);
+        await using GrpcLink link = Link(cutter.Port);
+        RemoteMiddle middle = await OpenAsync([link], null);
+        await middle.SubmitAsync(default, new[] { new Engine.TreeRow(1, 0) }, new float[Model.Config.HiddenSize], TestContext.Current.CancellationToken);
+        await middle.ReceiveAsync(TestContext.Current.CancellationToken);
+        Assert.Equal((1, 1), (Endpoint.Sessions, Endpoint.KvTokensUsed));
+        if (inSilence)
+        {
+            cutter.Freeze();
+        }
+        else
+        {
+            cutter.CutFirst();
+        }
+
+        await middle.DisposeAsync();
+        Assert.Equal((0, 0), await EventuallyAsync(() => (Endpoint.Sessions, Endpoint.KvTokensUsed), (0, 0)));
+    }
+
     private static async Task<T> EventuallyAsync<T>(Func<T> value, T expected)
     {
-        for (int i = 0; i < 500 && !Equals(value(), expected); i++)
+        for (int i = 0; i < 2000 && !Equals(value(), expected); i++)
         {
             await Task.Delay(20, TestContext.Current.CancellationToken);
         }

@@ -63,7 +63,7 @@ public abstract class NetworkedWorkerTests : IAsyncLifetime
         var request = new CertificateRequest("CN=worker", key ?? Key, HashAlgorithmName.SHA256);
         X509Certificate2 certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
         Servers.Add(await WorkerServer.StartAsync(
-            Endpoint, _tenants, certificate, new IPEndPoint(IPAddress.Loopback, 0), new ServingLimits(), cancellationToken: TestContext.Current.CancellationToken));
+            Endpoint, certificate, new IPEndPoint(IPAddress.Loopback, 0), new ServingLimits(), cancellationToken: TestContext.Current.CancellationToken));
     }
 
     protected GrpcLink Link(int port, ECDsa? key = null) => new(new PairingLink("127.0.0.1", port, SHA256.HashData((key ?? Key).ExportSubjectPublicKeyInfo()), Token));

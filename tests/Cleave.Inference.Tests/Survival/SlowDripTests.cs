@@ -74,7 +74,7 @@ public sealed class SlowDripTests
         var limits = new ServingLimits { IdleTimeout = TimeSpan.FromMilliseconds(800), OpenTimeout = TimeSpan.FromMilliseconds(800) };
         await using var endpoint = new WorkerEndpoint(model, tenants, limits);
         await using WorkerServer server = await WorkerServer.StartAsync(
-            endpoint, tenants, WorkerKey.Certify(key, TimeProvider.System), new IPEndPoint(IPAddress.Loopback, 0), limits, cancellationToken: TestContext.Current.CancellationToken);
+            endpoint, WorkerKey.Certify(key, TimeProvider.System), new IPEndPoint(IPAddress.Loopback, 0), limits, cancellationToken: TestContext.Current.CancellationToken);
 
         // Three drip the open frame, three a step after a proper open frame.
         byte[] open = Message(new OpenFrame(ProtocolVersion.Highest, 1, 2, WireType.F32, 64));

@@ -1,30 +1,14 @@
-using Cleave.Compute;
 using Cleave.Engine;
 using Cleave.Inference.Decoding;
 using Cleave.Inference.Sessions;
-using Cleave.Models;
 using Cleave.Protocol.Links;
 using Cleave.Worker;
-using Cleave.Worker.Scheduling;
-using Cleave.Worker.Tenants;
 
 namespace Cleave.Inference.Tests.Survival;
 
 /// <summary>The link, then the worker, lost at every frame boundary of a run: the same tokens, and nothing left behind.</summary>
-public sealed class SurvivalTests : IAsyncDisposable
+public sealed class SurvivalTests : LoopbackWorkerTests
 {
-    private static readonly LayerRange s_middle = new(1, 2);
-    private readonly TrustedModel _model;
-    private readonly List<(WorkerModel Model, WorkerEndpoint Endpoint)> _workers = [];
-
-    public SurvivalTests()
-    {
-        IModelSource source = ModelSource.Open(DemoModel.DraftPath);
-        _model = TrustedModel.Load(source, TokenizerLoader.Load(source), new CpuDevice(), new Cut(1, 1), 1024);
-        StartWorker();
-        StartWorker();
-    }
-
     [Fact]
     public async Task A_link_lost_at_any_frame_boundary_is_resumed_with_the_same_tokens()
     {
@@ -67,7 +51,7 @@ public sealed class SurvivalTests : IAsyncDisposable
     public async Task A_link_cut_in_mid_pipeline_gives_the_sequential_tokens(string decoder)
     {
         // The draft is the target itself, answers take a while, and the decoder is told that they take longer: frames go out before the answers are there.
-        using DraftModel draft = DraftModel.Load(DemoModel.DraftPath, _model.Tokenizer);
+        using DraftModel draft = DraftModel.Load(DemoModel.DraftPath, Model.Tokenizer);
         var decoding = new DecodingOptions { MaxTokens = 24, PrefillChunkRows = 4, FrameRows = 3, MaxRowsPerStep = 6, StopAtEndOfTurn = false };
         int[] expected = await RunAsync([Loopback(0)], null, "sequential", decoding);
         var whole = new FaultyLink(Loopback(0)) { AnswerDelayMs = 5 };
@@ -91,7 +75,7 @@ public sealed class SurvivalTests : IAsyncDisposable
         for (int boundary = 4; boundary < whole.Boundaries - 4; boundary++)
         {
             await TalkAsync(new FaultyLink(Loopback(0)) { BreakAt = boundary });
-            Assert.True(SpinWait.SpinUntil(() => _workers[0].Model.Pool.Used == 0, TimeSpan.FromSeconds(30)), $"a session was left behind at boundary {boundary}");
+            Assert.True(SpinWait.SpinUntil(() => Workers[0].Model.Pool.Used == 0, TimeSpan.FromSeconds(30)), $"a session was left behind at boundary {boundary}");
         }
 
         async Task TalkAsync(FaultyLink link)
@@ -99,7 +83,7 @@ public sealed class SurvivalTests : IAsyncDisposable
             await using RemoteMiddle middle = await OpenAsync([link], null);
             for (ulong id = 1; id <= 3; id++)
             {
-                await middle.SubmitAsync(default, new[] { new TreeRow(id, id - 1) }, new float[_model.Config.HiddenSize], TestContext.Current.CancellationToken);
+                await middle.SubmitAsync(default, new[] { new TreeRow(id, id - 1) }, new float[Model.Config.HiddenSize], TestContext.Current.CancellationToken);
             }
 
             for (ulong id = 1; id <= 3; id++)
@@ -144,7 +128,7 @@ public sealed class SurvivalTests : IAsyncDisposable
 
             async Task SendAsync(ulong[] keep, ulong id, ulong parent)
             {
-                await middle.SubmitAsync(keep, new[] { new TreeRow(id, parent) }, new float[_model.Config.HiddenSize], cancellationToken);
+                await middle.SubmitAsync(keep, new[] { new TreeRow(id, parent) }, new float[Model.Config.HiddenSize], cancellationToken);
                 Assert.Equal([id], (await middle.ReceiveAsync(cancellationToken)).RowIds.ToArray());
             }
         }
@@ -185,7 +169,7 @@ public sealed class SurvivalTests : IAsyncDisposable
             await using RemoteMiddle middle = await OpenAsync(losesWorker ? [dying, spare] : [dying], null);
             for (ulong id = 1; id <= 3; id++)
             {
-                await middle.SubmitAsync(default, new[] { new TreeRow(id, id - 1) }, new float[_model.Config.HiddenSize], TestContext.Current.CancellationToken);
+                await SubmitRowAsync(middle, id);
             }
 
             for (ulong id = 1; id <= 3; id++)
@@ -205,21 +189,14 @@ public sealed class SurvivalTests : IAsyncDisposable
 
             Assert.True(isLost);
             Assert.True(moment < 100);
+
+            // From here on nothing counts. The first worker can be reached again, by whoever still has to tell it something.
+            isLost = false;
+            dying.IsDead = false;
         }
 
         Assert.InRange(passed, 8, 40);
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        foreach ((WorkerModel model, WorkerEndpoint endpoint) in _workers)
-        {
-            await endpoint.DisposeAsync();
-            Assert.Equal(0, model.Pool.Used);
-            model.Dispose();
-        }
-
-        _model.Dispose();
+        await NothingIsLeftAsync("gone on with and closed", orSession: false);
     }
 
     /// <summary>A worker that dies at a boundary, and the one behind it, which cannot be reached before: so it is not picked first.</summary>
@@ -229,33 +206,12 @@ public sealed class SurvivalTests : IAsyncDisposable
         return (new FaultyLink(Loopback(worker)) { BreakAt = boundary, KillsWorker = true, Killed = () => spare.IsDead = false }, spare);
     }
 
-    private LoopbackLink Loopback(int worker) => new(_workers[worker].Endpoint);
-
-    private void StartWorker(ServingLimits? limits = null)
-    {
-        WorkerModel model = WorkerModel.Load(ModelSource.Open(DemoModel.DraftPath), new CpuDevice(threads: 1), s_middle, 4096);
-        var tenants = new TenantTable();
-        tenants.Replace([new Tenant("local", TenantTable.HashToken("token"), new TenantQuota { Sessions = 1000, Streams = 1000 }, DateTimeOffset.UnixEpoch)]);
-        _workers.Add((model, new WorkerEndpoint(model, tenants, limits)));
-    }
-
-    private Task<RemoteMiddle> OpenAsync(ILink[] links, List<SessionEvent>? events) => RemoteMiddle.OpenAsync(
-        new WorkerRoster(links, _ => { }),
-        new RemoteMiddleOptions
-        {
-            Range = s_middle,
-            HiddenSize = _model.Config.HiddenSize,
-            MaxTokens = 256,
-            Events = happened => events?.Add(happened),
-        },
-        TestContext.Current.CancellationToken);
-
     private async Task<int[]> RunAsync(
         ILink[] links, List<SessionEvent>? events, string decoder = "suffix", DecodingOptions? decoding = null, DraftModel? draft = null, double? rttMs = null, Action<GenerationStatistics>? look = null)
     {
         CancellationToken cancellationToken = TestContext.Current.CancellationToken;
         RemoteMiddle middle = await OpenAsync(links, events);
-        await using TextGenerator generator = new(new SplitSession(_model, middle, 256), DecoderCatalog.Create(decoder, new DrafterContext { DraftModel = draft }), rttMs);
+        await using TextGenerator generator = new(new SplitSession(Model, middle, 256), DecoderCatalog.Create(decoder, new DrafterContext { DraftModel = draft }), rttMs);
         var tokens = new List<int>();
 
         // Two turns, the second editing the first, so that truncation is on the way as well; several prompt chunks in flight.

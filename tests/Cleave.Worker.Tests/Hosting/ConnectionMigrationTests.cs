@@ -80,6 +80,25 @@ public sealed class ConnectionMigrationTests
         await client.GoesOnAsync();
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_kept_connection_of_a_tenant_whose_token_is_void_is_closed(bool renewed)
+    {
+        await using ServedWorker served = await ServedWorker.StartAsync();
+        await using MigratingClient client = await MigratingClient.ConnectAsync(served);
+        client.Lose();
+        await Eventually.Holds(() => served.Server.KeptConnections == 1, "it is kept");
+        TenantTable tenants = served.Worker.Tenants;
+        tenants.Replace([
+            .. tenants.Tenants.Where(static tenant => tenant.Name != "alice"),
+            .. renewed ? (Tenant[])[new Tenant("alice", TenantTable.HashToken("renewed"), new TenantQuota(), default)] : [],
+        ]);
+        await RefusedAsync(served, await client.PreambleAsync());
+        await Eventually.Holds(() => served.Server is { KeptConnections: 0, MovableConnections: 0 }, "it is closed");
+        await served.ServesTheNextClientAsync();
+    }
+
     [Fact]
     public async Task What_was_shown_once_is_good_for_nothing()
     {

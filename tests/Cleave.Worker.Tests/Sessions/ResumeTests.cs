@@ -160,6 +160,29 @@ public sealed class ResumeTests
     }
 
     [Fact]
+    public async Task A_session_that_holds_nothing_goes_soon_after_its_stream()
+    {
+        var time = new ManualTime();
+        await using var worker = new TestWorker(time: time);
+        await using TestClient attached = await TestClient.OpenAsync(worker.Link());
+        TestClient unused = await TestClient.OpenAsync(worker.Link());
+        TestClient used = await TestClient.OpenAsync(worker.Link());
+        await used.RunAsync(Steps.Make(worker.Width, 1, [(1, 0)]));
+        await unused.DisposeAsync();
+        await used.DisposeAsync();
+
+        // From when its stream was found gone.
+        await Eventually.Holds(() =>
+        {
+            time.Advance(worker.Limits.PressureIdleTimeout / 10);
+            return worker.Endpoint.Sessions == 2;
+        });
+        Assert.Equal(WireErrorCode.UnknownSession, (await TestClient.RefusedAsync(worker.Link(), TestClient.Open(resume: unused.Ticket(0)))).Code);
+        await using TestClient again = await used.ResumeAsync(worker.Link(), 1);
+        await attached.RunAsync(Steps.Make(worker.Width, 1, [(1, 0)]));
+    }
+
+    [Fact]
     public async Task A_stream_that_never_opens_is_ended()
     {
         var time = new ManualTime();

@@ -50,7 +50,7 @@ internal sealed class ServedWorker : IAsyncDisposable
         var worker = new TestWorker(limits, time: time, tenants: tenants);
         address ??= IPAddress.Loopback;
         WorkerServer server = await WorkerServer.StartAsync(
-            worker.Endpoint, tenants, WorkerKey.Certify(key, TimeProvider.System), new IPEndPoint(address, 0), limits, time, logging, TestContext.Current.CancellationToken);
+            worker.Endpoint, WorkerKey.Certify(key, TimeProvider.System), new IPEndPoint(address, 0), limits, time, logging, TestContext.Current.CancellationToken);
         byte[] fingerprint = WorkerKey.Fingerprint(key);
         return new ServedWorker(
             worker, server, key, new PairingLink(address.ToString(), server.Port, fingerprint, alice), new PairingLink(address.ToString(), server.Port, fingerprint, bob));
