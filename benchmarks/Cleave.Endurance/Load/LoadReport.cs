@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Cleave.Protocol;
 
 namespace Cleave.Endurance.Load;
 
@@ -26,6 +27,9 @@ internal sealed record LoadReport
 
     public long Replayed { get; init; }
 
+    /// <summary>What the worker held in the end, when everybody had left.</summary>
+    public required WorkerLoad Left { get; init; }
+
     public required MemoryTrend WorkerMemory { get; init; }
 
     public required MemoryTrend ClientMemory { get; init; }
@@ -48,6 +52,7 @@ internal sealed record LoadReport
         ("most over least tokens a second under 2", Fairness < 2),
         ("worker memory flat", IsFlat(WorkerMemory)),
         ("client memory flat", IsFlat(ClientMemory)),
+        ("nothing is left on the worker", Left is { Sessions: 0, KvTokensUsed: 0 }),
         ("no descriptors leaked", WorkerDescriptors.Late <= WorkerDescriptors.Early + 8 && ClientDescriptors.Late <= ClientDescriptors.Early + 8),
     ];
 
@@ -63,6 +68,7 @@ internal sealed record LoadReport
         text.AppendLine(CultureInfo.InvariantCulture, $"| of one session, least / median / most | {TokensPerSecond.Min():F3} / {TokensPerSecond.Order().ElementAt(TokensPerSecond.Count / 2):F3} / {TokensPerSecond.Max():F3} |");
         text.AppendLine(CultureInfo.InvariantCulture, $"| most over least | {Fairness:F2} |");
         text.AppendLine(CultureInfo.InvariantCulture, $"| cuts of a tenant's link / sessions resumed / replayed | {Cuts} / {Resumed} / {Replayed} |");
+        text.AppendLine(CultureInfo.InvariantCulture, $"| left on the worker: sessions / rows | {Left.Sessions} / {Left.KvTokensUsed} |");
         text.AppendLine(CultureInfo.InvariantCulture, $"| worker memory, mean; slope (95 % interval) | {Describe(WorkerMemory)} |");
         text.AppendLine(CultureInfo.InvariantCulture, $"| client memory, mean; slope (95 % interval) | {Describe(ClientMemory)} |");
         text.AppendLine(CultureInfo.InvariantCulture, $"| worker descriptors, most in the second / last quarter | {WorkerDescriptors.Early} / {WorkerDescriptors.Late} |");

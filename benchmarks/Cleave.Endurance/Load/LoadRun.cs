@@ -18,13 +18,14 @@ namespace Cleave.Endurance.Load;
 /// <item>every piece of work is run alone, unsplit: what it must give;</item>
 /// <item>a worker process with tenants, an emulated link before each;</item>
 /// <item>sessions work through the pieces in turn while links are cut at random and memory is read;</item>
-/// <item>the report.</item>
+/// <item>what the worker still holds, and the report.</item>
 /// </list>
 /// </summary>
 internal sealed class LoadRun(LoadOptions options, Action<string> say)
 {
     private const int SessionTokens = 512;
     private const int MaxProblemsKept = 20;
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(90);
 
     private readonly ResourceSamples _worker = new();
     private readonly ResourceSamples _client = new();
@@ -79,8 +80,9 @@ internal sealed class LoadRun(LoadOptions options, Action<string> say)
                 Note("the worker process died");
             }
 
-            // 4. The report.
-            return Report(Stopwatch.GetElapsedTime(started));
+            // 4. What is left, and the report.
+            TimeSpan elapsed = Stopwatch.GetElapsedTime(started);
+            return Report(elapsed, await LeftAsync(links[0], cancellationToken));
         }
         finally
         {
@@ -127,6 +129,29 @@ internal sealed class LoadRun(LoadOptions options, Action<string> say)
                 {
                     await Task.Delay(200, cancellationToken);
                 }
+            }
+        }
+    }
+
+    /// <summary>What the worker holds once everybody has left: a session that nobody could close goes by itself within a minute.</summary>
+    private static async Task<WorkerLoad> LeftAsync(ILink link, CancellationToken cancellationToken)
+    {
+        long since = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            await Task.Delay(500, cancellationToken);
+            bool isOver = Stopwatch.GetElapsedTime(since) > s_patience;
+            try
+            {
+                WorkerLoad load = (await link.DescribeAsync(cancellationToken)).Load;
+                if (isOver || load is { Sessions: 0, KvTokensUsed: 0 })
+                {
+                    return load;
+                }
+            }
+            catch (WireException) when (!isOver)
+            {
+                // The last cut is not over.
             }
         }
     }
@@ -251,7 +276,7 @@ internal sealed class LoadRun(LoadOptions options, Action<string> say)
         }
     }
 
-    private LoadReport Report(TimeSpan elapsed)
+    private LoadReport Report(TimeSpan elapsed, WorkerLoad left)
     {
         if (options.Out is { } path)
         {
@@ -270,6 +295,7 @@ internal sealed class LoadRun(LoadOptions options, Action<string> say)
             Cuts = _cuts,
             Resumed = _resumed,
             Replayed = _replayed,
+            Left = left,
             WorkerMemory = _worker.Trend(),
             ClientMemory = _client.Trend(),
             WorkerDescriptors = _worker.Descriptors(),

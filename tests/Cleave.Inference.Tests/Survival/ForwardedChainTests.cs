@@ -19,8 +19,8 @@ namespace Cleave.Inference.Tests.Survival;
 /// <summary>Two far workers that pass rows on, over real gRPC and TLS: what a step costs, and connections between them reset at random bytes.</summary>
 public sealed class ForwardedChainTests : IAsyncLifetime
 {
-    private static readonly TimeSpan s_rtt = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan s_hop = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan s_rtt = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan s_hop = TimeSpan.FromMilliseconds(40);
     private static readonly string s_token = PairingLink.NewToken();
 
     private readonly CpuDevice _device = new(threads: 1);
