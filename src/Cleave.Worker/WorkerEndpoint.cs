@@ -289,7 +289,7 @@ public sealed class WorkerEndpoint : IFrameEndpoint, IAsyncDisposable
             return null;
         }
 
-        if (open.Resume is { } resumed)
+        if (open.Resume is { LastReceivedSeq: not ResumeTicket.NothingMissed } resumed)
         {
             _metrics.SessionResumed();
             WorkerLog.SessionResumed(_logger, session!.Number, account.Name, resumed.LastReceivedSeq);

@@ -56,7 +56,7 @@ public sealed class ProcessKillTests : IDisposable
             await using var first = new GrpcLink(victim.Link.At("127.0.0.1", cutter.Port));
             await using var second = new GrpcLink(spare.Link);
             var events = new List<SessionEvent>();
-            Assert.Equal(expected, await RunAsync([first, new FaultyLink(second) { AnswerDelayMs = 20 }], events));
+            Assert.Equal(expected, await RunAsync([first, new FaultyLink(second) { AnswerDelayMs = 20, DescribeDelayMs = 300 }], events));
             if (cutter.Cuts > 0)
             {
                 killed++;
@@ -92,7 +92,7 @@ public sealed class ProcessKillTests : IDisposable
             await using var second = new GrpcLink(spare.Link);
             var dying = new FaultyLink(link) { BreakAt = 4 + (place * (boundaries - 8) / places), KillsWorker = true, Killed = victim.Kill };
             var events = new List<SessionEvent>();
-            Assert.Equal(expected, await RunAsync([dying, new FaultyLink(second) { AnswerDelayMs = 20 }], events));
+            Assert.Equal(expected, await RunAsync([dying, new FaultyLink(second) { AnswerDelayMs = 20, DescribeDelayMs = 300 }], events));
             if (dying.IsDead)
             {
                 killed++;

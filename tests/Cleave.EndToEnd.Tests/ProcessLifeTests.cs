@@ -31,7 +31,7 @@ public sealed class ProcessLifeTests
     [Fact]
     public async Task AFinishedRunHasStoppedItsWorker()
     {
-        using Cli cli = Cli.Start(["run", "--prompt", "Once upon a time", "--max-tokens", "4"]);
+        using Cli cli = Cli.Start(["run", "--prompt", "Once upon a time", "--max-tokens", "4", "--wan", "200ms"]);
         int worker = await WorkerOf(cli);
         (await cli.WaitAsync()).Expect(0);
         Assert.False(Cli.IsAlive(worker));

@@ -40,7 +40,7 @@ public sealed class WorkerLossTests
     {
         int[] local = (await Cli.RunAsync([.. s_run, "--local"])).Expect(0).Tokens;
         using StandaloneWorker first = await StandaloneWorker.StartAsync(["--model", Cli.Model, "--layers", "2..6", "--next-allow", "any", "--verbose"]);
-        using StandaloneWorker second = await StandaloneWorker.StartAsync(Cli.Model, "6..10");
+        using StandaloneWorker second = await StandaloneWorker.StartAsync(["--model", Cli.Model, "--layers", "6..10", "--verbose"]);
         using Cli cli = Cli.Start([.. s_run, "--wan", "100ms", "--decoder", "sequential", "--chain", $"@{first.LinkFile},@{second.LinkFile}"]);
         cli.Input.Close();
         await first.WaitForAsync("passes its rows on to");
@@ -52,6 +52,11 @@ public sealed class WorkerLossTests
         Assert.Equal(local, result.Tokens);
         Assert.Contains("the session goes on at", result.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("passes through this machine", result.Error, StringComparison.Ordinal);
+        if (killed == 0)
+        {
+            // The one who would have told the second worker is gone.
+            await second.WaitForAsync("Session 1 of tenant default closed: closed by the client");
+        }
     }
 
     [Fact]

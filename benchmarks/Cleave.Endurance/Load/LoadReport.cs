@@ -27,8 +27,8 @@ internal sealed record LoadReport
 
     public long Replayed { get; init; }
 
-    /// <summary>What the worker held in the end, when everybody had left.</summary>
-    public required WorkerLoad Left { get; init; }
+    /// <summary>What the worker held in the end, when everybody had left; null when it did not say.</summary>
+    public required WorkerLoad? Left { get; init; }
 
     public required MemoryTrend WorkerMemory { get; init; }
 
@@ -68,7 +68,7 @@ internal sealed record LoadReport
         text.AppendLine(CultureInfo.InvariantCulture, $"| of one session, least / median / most | {TokensPerSecond.Min():F3} / {TokensPerSecond.Order().ElementAt(TokensPerSecond.Count / 2):F3} / {TokensPerSecond.Max():F3} |");
         text.AppendLine(CultureInfo.InvariantCulture, $"| most over least | {Fairness:F2} |");
         text.AppendLine(CultureInfo.InvariantCulture, $"| cuts of a tenant's link / sessions resumed / replayed | {Cuts} / {Resumed} / {Replayed} |");
-        text.AppendLine(CultureInfo.InvariantCulture, $"| left on the worker: sessions / rows | {Left.Sessions} / {Left.KvTokensUsed} |");
+        text.AppendLine(CultureInfo.InvariantCulture, $"| left on the worker: sessions / rows | {Left?.Sessions.ToString(CultureInfo.InvariantCulture) ?? "?"} / {Left?.KvTokensUsed.ToString(CultureInfo.InvariantCulture) ?? "?"} |");
         text.AppendLine(CultureInfo.InvariantCulture, $"| worker memory, mean; slope (95 % interval) | {Describe(WorkerMemory)} |");
         text.AppendLine(CultureInfo.InvariantCulture, $"| client memory, mean; slope (95 % interval) | {Describe(ClientMemory)} |");
         text.AppendLine(CultureInfo.InvariantCulture, $"| worker descriptors, most in the second / last quarter | {WorkerDescriptors.Early} / {WorkerDescriptors.Late} |");

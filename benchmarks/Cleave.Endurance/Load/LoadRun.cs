@@ -82,7 +82,7 @@ internal sealed class LoadRun(LoadOptions options, Action<string> say)
 
             // 4. What is left, and the report.
             TimeSpan elapsed = Stopwatch.GetElapsedTime(started);
-            return Report(elapsed, await LeftAsync(links[0], cancellationToken));
+            return Report(elapsed, worker.IsAlive ? await LeftAsync(links[0], cancellationToken) : null);
         }
         finally
         {
@@ -133,8 +133,8 @@ internal sealed class LoadRun(LoadOptions options, Action<string> say)
         }
     }
 
-    /// <summary>What the worker holds once everybody has left: a session that nobody could close goes by itself within a minute.</summary>
-    private static async Task<WorkerLoad> LeftAsync(ILink link, CancellationToken cancellationToken)
+    /// <summary>What the worker holds once everybody has left: a session that nobody could close goes by itself within a minute. Null when it does not say.</summary>
+    private static async Task<WorkerLoad?> LeftAsync(ILink link, CancellationToken cancellationToken)
     {
         long since = Stopwatch.GetTimestamp();
         while (true)
@@ -149,9 +149,13 @@ internal sealed class LoadRun(LoadOptions options, Action<string> say)
                     return load;
                 }
             }
-            catch (WireException) when (!isOver)
+            catch (WireException)
             {
                 // The last cut is not over.
+                if (isOver)
+                {
+                    return null;
+                }
             }
         }
     }
@@ -276,7 +280,7 @@ internal sealed class LoadRun(LoadOptions options, Action<string> say)
         }
     }
 
-    private LoadReport Report(TimeSpan elapsed, WorkerLoad left)
+    private LoadReport Report(TimeSpan elapsed, WorkerLoad? left)
     {
         if (options.Out is { } path)
         {

@@ -18,6 +18,7 @@ internal sealed class ChainTail(IReadOnlyList<(LayerRange Range, WorkerRoster Ro
 {
     private readonly Worker?[] _workers = new Worker?[hops.Count];
     private readonly List<ILinkStream> _opening = [];
+    private readonly List<(ILink Link, OpenFrame Ticket)> _opened = [];
     private bool _failed;
 
     /// <summary>Workers in use, in the order of their layers.</summary>
@@ -54,6 +55,9 @@ internal sealed class ChainTail(IReadOnlyList<(LayerRange Range, WorkerRoster Ro
             ILinkStream stream = await worker.Link.OpenStreamAsync(cancellationToken);
             _opening.Add(stream);
             OpenedFrame opened = await OpenAsync(stream, worker, hops[i].Range, next, cancellationToken);
+            _opened.Add((worker.Link, new OpenFrame(
+                ProtocolVersion.Highest, hops[i].Range.Start, hops[i].Range.End, options.WireType, options.MaxTokens,
+                new ResumeTicket(opened.SessionId, opened.Secret, ResumeTicket.NothingMissed))));
             next = new NextHop(
                 address.Host, address.Port, address.Fingerprint, hops[i].Range.End, opened.SessionId,
                 HopTicket.SecretOf(opened.Secret.Span, new Guid(opened.SessionId.Span)));
@@ -63,13 +67,25 @@ internal sealed class ChainTail(IReadOnlyList<(LayerRange Range, WorkerRoster Ro
     }
 
     /// <summary>The first worker has its session: it holds the others now.</summary>
-    public async ValueTask SettleAsync() => await LeaveAsync(closing: false);
+    public ValueTask SettleAsync() => HangUpAsync();
 
     /// <summary>The first worker has none: those opened here are closed, and others tried next time.</summary>
     public async ValueTask AbandonAsync()
     {
         _failed = true;
-        await LeaveAsync(closing: true);
+        await HangUpAsync();
+        LeaveBehind();
+    }
+
+    /// <summary>The first worker's session is left. It may be gone without having told the others, so they are told from here, in the background.</summary>
+    public void LeaveBehind()
+    {
+        foreach ((ILink link, OpenFrame ticket) in _opened)
+        {
+            _ = Farewell.SayAsync(link.Bare, ticket, options.RecoveryTimeout, options.ResumeTimeout);
+        }
+
+        _opened.Clear();
     }
 
     private async Task<OpenedFrame> OpenAsync(ILinkStream stream, Worker worker, LayerRange range, NextHop? next, CancellationToken cancellationToken)
@@ -94,27 +110,10 @@ internal sealed class ChainTail(IReadOnlyList<(LayerRange Range, WorkerRoster Ro
         };
     }
 
-    private async ValueTask LeaveAsync(bool closing)
+    private async ValueTask HangUpAsync()
     {
         foreach (ILinkStream stream in _opening)
         {
-            if (closing)
-            {
-                try
-                {
-                    using var brief = new CancellationTokenSource(TimeSpan.FromSeconds(1));
-                    await stream.SendAsync(new CloseFrame(), brief.Token);
-                    while (await stream.ReceiveAsync(CancellationToken.None).AsTask().WaitAsync(brief.Token) is not null)
-                    {
-                        // The end of the stream says that it is closed.
-                    }
-                }
-                catch (Exception gone) when (gone is WireException or OperationCanceledException or InvalidOperationException)
-                {
-                    // It expires.
-                }
-            }
-
             await stream.DisposeAsync();
         }
 

@@ -7,6 +7,9 @@ namespace Cleave.Inference.Sessions;
 /// <summary>The end of a session: its worker is told, over the stream there is or, that being lost, over another one later.</summary>
 public sealed partial class RemoteMiddle
 {
+    // Little is waited for, whatever comes of it.
+    private static readonly TimeSpan s_brief = TimeSpan.FromSeconds(1);
+
     /// <inheritdoc />
     public async ValueTask DisposeAsync()
     {
@@ -15,20 +18,18 @@ public sealed partial class RemoteMiddle
             return;
         }
 
-        // Little is waited for, whatever comes of it.
-        using var brief = new CancellationTokenSource(TimeSpan.FromSeconds(1));
-        bool isClosed = await CloseAsync(brief.Token);
+        bool isClosed = await CloseAsync();
         await _lifetime.CancelAsync();
         await DropStreamAsync();
         _lifetime.Dispose();
         if (!isClosed)
         {
-            await LeaveBehind(isClosed: false).WaitAsync(brief.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await LeaveBehind(isClosed: false).WaitAsync(s_brief).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
     /// <summary>Closes the session over the stream it has; false when the worker may not have been told.</summary>
-    private async Task<bool> CloseAsync(CancellationToken cancellationToken)
+    private async Task<bool> CloseAsync()
     {
         if (_stream is null)
         {
@@ -37,14 +38,20 @@ public sealed partial class RemoteMiddle
 
         try
         {
-            await _stream.SendAsync(new CloseFrame(), cancellationToken);
+            using (var brief = new CancellationTokenSource(s_brief))
+            {
+                await _stream.SendAsync(new CloseFrame(), brief.Token);
+            }
+
+            // From here on anew: in fixed shape the frame leaves when its turn is full, and what follows must not depend on when the answer ended.
+            using var late = new CancellationTokenSource(s_brief);
 
             // The worker ends the stream once the session is closed. Hanging up at once may overtake the frame on its way, and the session would
             // stay behind. Answers still to come are not waited for one by one: there are no more of them than steps, and repeats of those sent
             // with a ticket.
             for (int left = _pending.Count + MaxStepsInFlight; left >= 0; left--)
             {
-                if ((await (_receiving ??= ReceiveStampedAsync(_stream)).WaitAsync(cancellationToken)).Frame is null)
+                if ((await (_receiving ??= ReceiveStampedAsync(_stream)).WaitAsync(late.Token)).Frame is null)
                 {
                     return true;
                 }
@@ -68,6 +75,7 @@ public sealed partial class RemoteMiddle
     {
         ResumeTicket left = new(_sessionId, _secret, ResumeTicket.NothingMissed);
         _sessionId = default;
+        _tail?.LeaveBehind();
         return isClosed || left.SessionId.IsEmpty
             ? Task.CompletedTask
             : Farewell.SayAsync(_worker.Link.Bare, Ticket(left), _options.RecoveryTimeout, _options.ResumeTimeout);

@@ -34,7 +34,10 @@ public sealed partial class RemoteMiddle
 
     // A chain that does not come about at once may, once a worker is back or another one is tried.
     private static bool IsWorthAnotherTry(WireException problem) =>
-        IsRecoverable(problem) || problem.Error.Code is WireErrorCode.Busy or WireErrorCode.NotForwarded;
+        IsRecoverable(problem) || problem.Error.Code is WireErrorCode.Busy or WireErrorCode.NotForwarded || IsFullForNow(problem);
+
+    // Streams of lost connections count for a while, and so does a session that is being told of its end.
+    private static bool IsFullForNow(WireException problem) => problem.Error is { Code: WireErrorCode.QuotaExceeded, RetryAfterMs: > 0 };
 
     private async ValueTask SendOrRecoverAsync(Pending pending, CancellationToken cancellationToken)
     {
@@ -72,19 +75,20 @@ public sealed partial class RemoteMiddle
         // A worker that takes the session back each time and then answers nothing would keep us here for ever.
         long started = Stopwatch.GetTimestamp();
         _stuckSince ??= started;
-        if (Stopwatch.GetElapsedTime(_stuckSince.Value) > StuckTimeouts * _options.RecoveryTimeout)
+        bool isBusy = problem.Error.Code == WireErrorCode.Busy;
+        if (!isBusy && Stopwatch.GetElapsedTime(_stuckSince.Value) > StuckTimeouts * _options.RecoveryTimeout)
         {
             _ = LeaveBehind(IsClosed(problem));
             throw new WireException(problem.Error with { Message = $"the session was continued again and again without an answer: {problem.Message}", SessionSurvives = false }, problem);
         }
 
-        if (problem.Error.Code != WireErrorCode.Busy)
+        if (!isBusy)
         {
             Tell(new SessionEvent(SessionEventKind.LinkLost, problem.Message));
         }
 
         await DropStreamAsync();
-        if (++_inVain > RecoveriesAtOnce)
+        if (!isBusy && ++_inVain > RecoveriesAtOnce)
         {
             await Task.Delay(Math.Min(2000, 25 << Math.Min(_inVain - RecoveriesAtOnce, 6)), cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
@@ -102,7 +106,7 @@ public sealed partial class RemoteMiddle
                     await ResumeAsync(cancellationToken);
                     string how = _stream is { HasMoved: true } ? ", over the reserve carried on" : "";
                     Tell(new SessionEvent(
-                        SessionEventKind.Resumed, problem.Error.Code == WireErrorCode.Busy ? "the worker has room again" : $"the connection was lost and resumed{how}", Stopwatch.GetElapsedTime(started).TotalMilliseconds, _pending.Count));
+                        SessionEventKind.Resumed, isBusy ? "the worker has room again" : $"the connection was lost and resumed{how}", Stopwatch.GetElapsedTime(started).TotalMilliseconds, _pending.Count));
                     return;
                 }
 
@@ -121,7 +125,7 @@ public sealed partial class RemoteMiddle
                 nextLost = again.Error.Code is WireErrorCode.NextLost or WireErrorCode.NotForwarded;
 
                 // With another worker at hand, one failed resume is enough.
-                sessionGone |= _roster.Count > 1 && again.Error.Code != WireErrorCode.Busy;
+                sessionGone |= _roster.Count > 1 && again.Error.Code != WireErrorCode.Busy && !IsFullForNow(again);
                 if (Stopwatch.GetElapsedTime(started) > _options.RecoveryTimeout)
                 {
                     _ = LeaveBehind(isClosed);
@@ -265,9 +269,16 @@ public sealed partial class RemoteMiddle
         // The answer is waited for first: it has a deadline, and on a path that died in silence a send may take for ever.
         ClientFrame[] ahead = resume is null ? [] : FramesAhead(_stream.AheadBytes);
         Task sending = SendAheadAsync(_stream, ahead);
-        if (await NextAsync(cancellationToken, resume is null ? null : _options.ResumeTimeout) is not OpenedFrame opened)
+        OpenedFrame opened;
+        try
         {
-            throw Broken("the worker did not answer the open frame");
+            opened = await NextAsync(cancellationToken, resume is null ? null : _options.ResumeTimeout) as OpenedFrame ?? throw Broken("the worker did not answer the open frame");
+        }
+        catch (WireException)
+        {
+            // A stream that is not the session's is nothing to close it over.
+            await DropStreamAsync();
+            throw;
         }
 
         if (opened.Version is < ProtocolVersion.Lowest or > ProtocolVersion.Highest)

@@ -82,6 +82,7 @@ public sealed partial class RemoteMiddle : IMiddle
         ReadOnlyMemory<ulong> keep, ReadOnlyMemory<TreeRow> rows, ReadOnlyMemory<float> hidden, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
+        (_stuckSince, _inVain) = (null, 0);
         long started = Stopwatch.GetTimestamp();
         byte[] payload = new byte[rows.Length * _rowBytes];
         if (!ActivationCodec.TryEncode(_options.WireType, hidden.Span, _options.HiddenSize, payload, out int badRow))
@@ -182,9 +183,13 @@ public sealed partial class RemoteMiddle : IMiddle
                 ulong nonce = (ulong)Stopwatch.GetTimestamp();
                 long started = Stopwatch.GetTimestamp();
                 await Connected.SendAsync(new PingFrame(nonce), _lifetime.Token);
-                return await NextNewAsync(cancellationToken) is PongFrame pong && pong.Nonce == nonce
-                    ? Stopwatch.GetElapsedTime(started).TotalMilliseconds
-                    : throw Broken("the worker did not answer a ping");
+                if (await NextNewAsync(cancellationToken) is not PongFrame pong || pong.Nonce != nonce)
+                {
+                    throw Broken("the worker did not answer a ping");
+                }
+
+                (_stuckSince, _inVain) = (null, 0);
+                return Stopwatch.GetElapsedTime(started).TotalMilliseconds;
             }
             catch (WireException problem) when (IsRecoverable(problem))
             {

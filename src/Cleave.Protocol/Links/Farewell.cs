@@ -12,7 +12,7 @@ public static class Farewell
     private const int MostAnswers = 256;
 
     // At once, in this process.
-    private static readonly SemaphoreSlim s_turns = new(16, 16);
+    private static readonly SemaphoreSlim s_turns = new(64, 64);
 
     /// <summary>Ends when the worker has closed the session or knows it no more, or nobody was reached in time. Throws nothing.</summary>
     /// <param name="link">The way to the worker: a bare one (<see cref="ILink.Bare"/>).</param>

@@ -31,6 +31,7 @@ public sealed class Browser : IAsyncDisposable
         });
         IBrowserContext context = await _browser.NewContextAsync(new BrowserNewContextOptions { ViewportSize = new ViewportSize { Width = width, Height = height }, ColorScheme = scheme });
         context.SetDefaultTimeout(30_000);
+        Assertions.SetDefaultExpectTimeout(30_000);
         var visit = new Visit(context, await context.NewPageAsync(), address);
         await visit.Page.GotoAsync(address.ToString());
         return visit;

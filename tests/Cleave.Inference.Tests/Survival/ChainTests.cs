@@ -101,7 +101,7 @@ public sealed class ChainTests : IAsyncDisposable
         {
             // The trusted side's and the neighbour's links to that worker die together; the part's other worker stays.
             FaultyLink[] links = [.. parts.Select(part => new FaultyLink(_scene.Worker(part.Start, part.End)))];
-            var spare = new FaultyLink(_scene.Worker(parts[lost].Start, parts[lost].End)) { AnswerDelayMs = 5 };
+            var spare = new FaultyLink(_scene.Worker(parts[lost].Start, parts[lost].End)) { AnswerDelayMs = 5, DescribeDelayMs = 300 };
             FaultyLink dying = links[lost];
             dying.KillsWorker = true;
             if (lost == 0)

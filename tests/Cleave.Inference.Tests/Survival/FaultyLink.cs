@@ -15,6 +15,9 @@ internal sealed class FaultyLink(ILink inner) : ILink
     /// <summary>Time every answer takes longer.</summary>
     public int AnswerDelayMs { get; init; }
 
+    /// <summary>Time it takes longer to say what it is: it is not picked first.</summary>
+    public int DescribeDelayMs { get; init; }
+
     /// <summary>True when breaking takes the worker with it.</summary>
     public bool KillsWorker { get; set; }
 
@@ -37,7 +40,7 @@ internal sealed class FaultyLink(ILink inner) : ILink
     public async ValueTask<WorkerDescription> DescribeAsync(CancellationToken cancellationToken)
     {
         ThrowIfDead();
-        await Task.Delay(AnswerDelayMs, cancellationToken);
+        await Task.Delay(AnswerDelayMs + DescribeDelayMs, cancellationToken);
         return await inner.DescribeAsync(cancellationToken);
     }
 

@@ -1,4 +1,5 @@
 using Cleave.Inference.Sessions;
+using Cleave.Protocol;
 using Cleave.Protocol.Shaping;
 using Cleave.Worker;
 
@@ -8,7 +9,7 @@ namespace Cleave.Inference.Tests.Survival;
 /// However a session ends while its link is broken, its workers are told, and hold nothing of it. One whose opening was not answered has no name to
 /// close it by, and goes after <see cref="ServingLimits.PressureIdleTimeout"/>.
 /// </summary>
-public sealed class LeftBehindTests() : LoopbackWorkerTests(new ServingLimits { PressureIdleTimeout = TimeSpan.FromSeconds(1) })
+public sealed class LeftBehindTests() : LoopbackWorkerTests(new ServingLimits { PressureIdleTimeout = TimeSpan.FromSeconds(4) })
 {
     [Theory]
     [InlineData(false)]
@@ -80,6 +81,31 @@ public sealed class LeftBehindTests() : LoopbackWorkerTests(new ServingLimits { 
             Assert.False(await GaveUpAsync(middle, TestContext.Current.CancellationToken));
             Assert.Contains(events, static e => e.Kind == SessionEventKind.Replayed);
             Assert.True(SpinWait.SpinUntil(() => Workers[0].Endpoint.Sessions == 1, TimeSpan.FromSeconds(30)), "the session before was closed");
+        }
+
+        await NothingIsLeftAsync("closed", orSession: true);
+    }
+
+    [Fact]
+    public async Task A_ticket_refused_for_now_is_shown_again()
+    {
+        var events = new List<SessionEvent>();
+        await using (RemoteMiddle middle = await OpenAsync([new RefusingLink(new FaultyLink(Loopback(0)) { BreakAt = 10 }, retryAfterMs: 50)], events))
+        {
+            Assert.False(await GaveUpAsync(middle, TestContext.Current.CancellationToken));
+            Assert.Contains(events, static e => e.Kind == SessionEventKind.Resumed);
+        }
+
+        await NothingIsLeftAsync("closed", orSession: true);
+    }
+
+    [Fact]
+    public async Task A_session_whose_ticket_is_refused_for_good_leaves_nothing()
+    {
+        await using (RemoteMiddle middle = await OpenAsync([new RefusingLink(new FaultyLink(Loopback(0)) { BreakAt = 10 }, retryAfterMs: 0)], null))
+        {
+            WireException refused = await Assert.ThrowsAsync<WireException>(() => GaveUpAsync(middle, TestContext.Current.CancellationToken));
+            Assert.Equal(WireErrorCode.QuotaExceeded, refused.Error.Code);
         }
 
         await NothingIsLeftAsync("closed", orSession: true);

@@ -49,13 +49,14 @@ public abstract class LoopbackWorkerTests : IAsyncDisposable
         Workers.Add((model, new WorkerEndpoint(model, tenants, limits)));
     }
 
-    protected Task<RemoteMiddle> OpenAsync(ILink[] links, List<SessionEvent>? events) => RemoteMiddle.OpenAsync(
+    protected Task<RemoteMiddle> OpenAsync(ILink[] links, List<SessionEvent>? events, double recoverySeconds = 60) => RemoteMiddle.OpenAsync(
         new WorkerRoster(links, _ => { }),
         new RemoteMiddleOptions
         {
             Range = s_middle,
             HiddenSize = Model.Config.HiddenSize,
             MaxTokens = 256,
+            RecoveryTimeout = TimeSpan.FromSeconds(recoverySeconds),
             Events = happened => events?.Add(happened),
         },
         TestContext.Current.CancellationToken);

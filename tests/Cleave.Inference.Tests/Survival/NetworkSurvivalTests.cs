@@ -131,7 +131,7 @@ public sealed class NetworkSurvivalTests : NetworkedWorkerTests
 
         // The first is the one picked as long as it answers: the other's answers are slower by a link in between.
         await using WanEmulator far = WanEmulator.Start(
-            new IPEndPoint(IPAddress.Loopback, 0), new IPEndPoint(IPAddress.Loopback, Servers[1].Port), new WanOptions { Rtt = TimeSpan.FromMilliseconds(60) });
+            new IPEndPoint(IPAddress.Loopback, 0), new IPEndPoint(IPAddress.Loopback, Servers[1].Port), new WanOptions { Rtt = TimeSpan.FromMilliseconds(300) });
         await using GrpcLink slow = Link(far.ListenEndPoint.Port);
         var events = new List<SessionEvent>();
         int tokens = 0;

@@ -46,8 +46,8 @@ public sealed class SlowDripTests
                     Range = new LayerRange(1, 2),
                     HiddenSize = Width,
                     MaxTokens = 64,
-                    RecoveryTimeout = TimeSpan.FromMilliseconds(300),
-                    ReplyTimeout = TimeSpan.FromMilliseconds(600),
+                    RecoveryTimeout = TimeSpan.FromSeconds(1),
+                    ReplyTimeout = TimeSpan.FromSeconds(2),
                 },
                 TestContext.Current.CancellationToken);
             await middle.SubmitAsync(default, new TreeRow[] { new(1, 0) }, new float[Width], TestContext.Current.CancellationToken);
@@ -56,7 +56,7 @@ public sealed class SlowDripTests
         Assert.Contains(says, given.Message, StringComparison.Ordinal);
 
         // Its frame would have taken for ever.
-        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, TimeSpan.FromSeconds(30));
+        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, TimeSpan.FromMinutes(2));
     }
 
     [Fact]

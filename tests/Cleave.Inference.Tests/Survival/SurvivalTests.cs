@@ -134,6 +134,24 @@ public sealed class SurvivalTests : LoopbackWorkerTests
         }
     }
 
+    [Fact]
+    public async Task What_was_mended_long_ago_does_not_count_against_the_next_loss()
+    {
+        // Recoveries without an answer are counted over four times the time one may take.
+        var link = new FaultyLink(Loopback(0));
+        var events = new List<SessionEvent>();
+        await using RemoteMiddle middle = await OpenAsync([link], events, recoverySeconds: 1.5);
+        link.BreakAt = link.Boundaries;
+        await middle.PingAsync(TestContext.Current.CancellationToken);
+        await Task.Delay(TimeSpan.FromSeconds(6.5), TestContext.Current.CancellationToken);
+        link.BreakAt = link.Boundaries;
+        await middle.PingAsync(TestContext.Current.CancellationToken);
+        await SubmitRowAsync(middle, 1);
+        MiddleReply reply = await middle.ReceiveAsync(TestContext.Current.CancellationToken);
+        Assert.Equal([1], reply.RowIds.ToArray());
+        Assert.Equal(2, events.Count(static e => e.Kind == SessionEventKind.Resumed));
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

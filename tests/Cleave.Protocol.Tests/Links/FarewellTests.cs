@@ -50,7 +50,7 @@ public sealed class FarewellTests
     public async Task Silence_is_tried_again_and_given_up()
     {
         var link = new Script(_ => null);
-        await Farewell.SayAsync(link, s_ticket, TimeSpan.FromSeconds(1), TimeSpan.FromMilliseconds(100)).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        await Farewell.SayAsync(link, s_ticket, TimeSpan.FromSeconds(4), TimeSpan.FromMilliseconds(500)).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         Assert.InRange(link.Attempts, 2, 10);
     }
 

@@ -144,7 +144,7 @@ public sealed class ConnectionMigrationTests
     [Fact]
     public async Task Preambles_that_do_not_end_have_a_deadline_and_floods_keep_nobody_out()
     {
-        await using ServedWorker served = await ServedWorker.StartAsync(new ServingLimits { HandshakeTimeout = TimeSpan.FromMilliseconds(500), MaxUnauthenticatedConnections = 16 });
+        await using ServedWorker served = await ServedWorker.StartAsync(new ServingLimits { HandshakeTimeout = TimeSpan.FromSeconds(3), MaxUnauthenticatedConnections = 16 });
         await using MigratingClient client = await MigratingClient.ConnectAsync(served);
         client.Lose();
         await Eventually.Holds(() => served.Server.KeptConnections == 1, "it is kept");
@@ -178,7 +178,7 @@ public sealed class ConnectionMigrationTests
     [Fact]
     public async Task Kept_connections_expire()
     {
-        await using ServedWorker served = await ServedWorker.StartAsync(new ServingLimits { KeptConnectionTime = TimeSpan.FromMilliseconds(300) });
+        await using ServedWorker served = await ServedWorker.StartAsync(new ServingLimits { KeptConnectionTime = TimeSpan.FromSeconds(3) });
         await using MigratingClient client = await MigratingClient.ConnectAsync(served);
         client.Lose();
         await Eventually.Holds(() => served.Server.KeptConnections == 1, "it is kept");

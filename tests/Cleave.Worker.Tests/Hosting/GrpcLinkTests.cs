@@ -200,7 +200,7 @@ public sealed class GrpcLinkTests
 
             await Task.Delay(Timeout.Infinite, stop.Token);
         });
-        var options = new GrpcLinkOptions { ConnectTimeout = TimeSpan.FromMilliseconds(300) };
+        var options = new GrpcLinkOptions { ConnectTimeout = talksPlain ? TimeSpan.FromSeconds(15) : TimeSpan.FromMilliseconds(300) };
         await using var link = new GrpcLink(new PairingLink("127.0.0.1", ((IPEndPoint)listener.LocalEndpoint).Port, new byte[32], PairingLink.NewToken()), options);
         WireException refused = await Assert.ThrowsAsync<WireException>(async () => await link.DescribeAsync(TestContext.Current.CancellationToken));
         Assert.Equal(talksPlain ? WireErrorCode.Unreachable : WireErrorCode.TimedOut, refused.Error.Code);
