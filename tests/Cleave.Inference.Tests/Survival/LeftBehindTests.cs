@@ -19,36 +19,13 @@ public sealed class LeftBehindTests() : LoopbackWorkerTests(new ServingLimits { 
         int givenUp = 0;
         for (int moment = 1; moment <= 12; moment++)
         {
-            int passed = 0;
-            bool isLost = false;
-            using var given = new CancellationTokenSource();
-            void Pass()
+            using var loss = new MomentAfterLoss(Loopback(0), Loopback(1), losesWorker: toAnotherWorker, moment);
+            await using (RemoteMiddle middle = await OpenAsync(loss.Links, null))
             {
-                if (isLost && ++passed == moment)
-                {
-                    given.Cancel();
-                }
+                givenUp += await GaveUpAsync(middle, loss.Token) ? 1 : 0;
             }
 
-            var spare = new FaultyLink(Loopback(1)) { IsDead = true, Passed = Pass };
-            var dying = new FaultyLink(Loopback(0))
-            {
-                BreakAt = 10,
-                KillsWorker = toAnotherWorker,
-                Passed = Pass,
-                Killed = () =>
-                {
-                    isLost = true;
-                    spare.IsDead = false;
-                },
-            };
-            await using (RemoteMiddle middle = await OpenAsync(toAnotherWorker ? [dying, spare] : [dying], null))
-            {
-                givenUp += await GaveUpAsync(middle, given.Token) ? 1 : 0;
-            }
-
-            // The link to the first, not the worker, was lost; it comes back.
-            dying.IsDead = false;
+            loss.Forget();
             await NothingIsLeftAsync($"given up at moment {moment}", orSession: true);
         }
 

@@ -160,31 +160,8 @@ public sealed class SurvivalTests : LoopbackWorkerTests
         int passed = 0;
         for (int moment = 1; moment == 1 || passed >= moment - 1; moment++)
         {
-            // Counted from the loss on, over either link.
-            passed = 0;
-            bool isLost = false;
-            using var given = new CancellationTokenSource();
-            void Pass()
-            {
-                if (isLost && ++passed == moment)
-                {
-                    given.Cancel();
-                }
-            }
-
-            var spare = new FaultyLink(Loopback(1)) { IsDead = true, Passed = Pass };
-            var dying = new FaultyLink(Loopback(0))
-            {
-                BreakAt = 10,
-                KillsWorker = losesWorker,
-                Passed = Pass,
-                Killed = () =>
-                {
-                    isLost = true;
-                    spare.IsDead = !losesWorker;
-                },
-            };
-            await using RemoteMiddle middle = await OpenAsync(losesWorker ? [dying, spare] : [dying], null);
+            using var loss = new MomentAfterLoss(Loopback(0), Loopback(1), losesWorker, moment);
+            await using RemoteMiddle middle = await OpenAsync(loss.Links, null);
             for (ulong id = 1; id <= 3; id++)
             {
                 await SubmitRowAsync(middle, id);
@@ -195,7 +172,7 @@ public sealed class SurvivalTests : LoopbackWorkerTests
                 MiddleReply reply;
                 try
                 {
-                    reply = await middle.ReceiveAsync(given.Token);
+                    reply = await middle.ReceiveAsync(loss.Token);
                 }
                 catch (OperationCanceledException)
                 {
@@ -205,12 +182,10 @@ public sealed class SurvivalTests : LoopbackWorkerTests
                 Assert.Equal([id], reply.RowIds.ToArray());
             }
 
-            Assert.True(isLost);
+            Assert.True(loss.WasLost);
             Assert.True(moment < 100);
-
-            // From here on nothing counts. The first worker can be reached again, by whoever still has to tell it something.
-            isLost = false;
-            dying.IsDead = false;
+            passed = loss.Passed;
+            loss.Forget();
         }
 
         Assert.InRange(passed, 8, 40);
