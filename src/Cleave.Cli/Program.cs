@@ -1,3 +1,5 @@
 using Cleave.Cli;
+using Cleave.Compute;
 
+MallocArenas.Limit();
 return await CleaveApp.RunAsync(args);

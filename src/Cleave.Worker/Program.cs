@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
+using Cleave.Compute;
 using Cleave.Worker.Commands;
 
 namespace Cleave.Worker;
@@ -9,6 +10,7 @@ internal static class Program
 {
     private static async Task<int> Main(string[] args)
     {
+        MallocArenas.Limit();
         var root = new RootCommand("Runs some decoder layers of a model for clients that hold its pairing link. It sees activations, never text or token ids.");
         ServeCommand.AddTo(root);
         root.Subcommands.Add(TenantsCommand.Create());
