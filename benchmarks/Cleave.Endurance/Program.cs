@@ -4,6 +4,6 @@ using Cleave.Endurance.Fuzz;
 using Cleave.Endurance.Load;
 using Cleave.Endurance.Paths;
 
-MallocArenas.Limit();
+NativeHeap.KeepSmall();
 var root = new RootCommand("Long runs that try to break a worker: load with cuts, and hostile frames; and a path that delays packets, to hold the emulated one against") { LoadCommand.Create(), FuzzCommand.Create(), PathCommand.Create() };
 return await root.Parse(args).InvokeAsync();

@@ -1,5 +1,5 @@
 using Cleave.Cli;
 using Cleave.Compute;
 
-MallocArenas.Limit();
+NativeHeap.KeepSmall();
 return await CleaveApp.RunAsync(args);

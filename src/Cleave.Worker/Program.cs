@@ -10,7 +10,7 @@ internal static class Program
 {
     private static async Task<int> Main(string[] args)
     {
-        MallocArenas.Limit();
+        NativeHeap.KeepSmall();
         var root = new RootCommand("Runs some decoder layers of a model for clients that hold its pairing link. It sees activations, never text or token ids.");
         ServeCommand.AddTo(root);
         root.Subcommands.Add(TenantsCommand.Create());
