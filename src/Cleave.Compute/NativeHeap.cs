@@ -16,7 +16,8 @@ public static class NativeHeap
 
     /// <summary>
     /// Allows two arenas, or as many as threads already have: to be called first thing in a process. <c>MALLOC_ARENA_MAX</c> in the environment, if set,
-    /// decides instead. From then on free pages are given back every minute, which takes well under a millisecond for some ten megabytes.
+    /// decides instead, and so does glibc where the runtime has started so many threads (more than eight arenas) that it has settled the limit already.
+    /// From then on free pages are given back every minute.
     /// </summary>
     public static void KeepSmall()
     {
@@ -32,13 +33,16 @@ public static class NativeHeap
                 _ = MallOpt(ArenaMax, 2);
             }
 
-            s_trimming ??= new Timer(static _ => _ = MallocTrim(0), null, s_trimInterval, s_trimInterval);
+            s_trimming ??= new Timer(static _ => Trim(), null, s_trimInterval, s_trimInterval);
         }
         catch (EntryPointNotFoundException)
         {
             // Another C library (musl), without arenas.
         }
     }
+
+    /// <summary>Gives the pages of free blocks back to the operating system.</summary>
+    internal static void Trim() => _ = MallocTrim(0);
 
     [DllImport("libc", EntryPoint = "mallopt")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

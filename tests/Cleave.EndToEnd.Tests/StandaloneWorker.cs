@@ -20,6 +20,8 @@ internal sealed class StandaloneWorker : IDisposable
 
     public string LinkFile => Path.Combine(_folder, "worker.link");
 
+    public int ProcessId => _process.ProcessId;
+
     public PairingLink Link => PairingLink.Parse(File.ReadAllText(LinkFile).Trim());
 
     /// <summary>Starts one and waits for its link.</summary>

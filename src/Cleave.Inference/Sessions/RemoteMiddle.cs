@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Numerics;
 using Cleave.Engine;
 using Cleave.Models;
 using Cleave.Protocol;
@@ -22,7 +23,7 @@ public sealed partial class RemoteMiddle : IMiddle
     private readonly int _rowBytes;
     private readonly CancellationTokenSource _lifetime = new();
     private readonly List<Pending> _pending = [];
-    private readonly float[] _hidden;
+    private float[] _hidden = [];
     private Worker _worker;
     private ILinkStream? _stream;
     private Task<(WorkerFrame? Frame, long ArrivedAt)>? _receiving;
@@ -47,7 +48,6 @@ public sealed partial class RemoteMiddle : IMiddle
         _log = new BoundaryLog(_rowBytes);
         MaxRowsPerStep = Math.Clamp(Workers.Min(static each => each.Description.Limits.MaxRowsPerStep), 1, 4096);
         MaxStepsInFlight = Math.Clamp(Workers.Min(static each => each.Description.Limits.MaxFramesInFlight), 1, 64);
-        _hidden = new float[MaxRowsPerStep * options.HiddenSize];
     }
 
     /// <inheritdoc />
@@ -145,6 +145,12 @@ public sealed partial class RemoteMiddle : IMiddle
         }
 
         int floats = pending.Rows.Length * _options.HiddenSize;
+        if (_hidden.Length < floats)
+        {
+            // Most steps have a few rows, and a worker may allow thousands: what is kept is what was needed.
+            _hidden = new float[(int)BitOperations.RoundUpToPowerOf2((uint)pending.Rows.Length) * _options.HiddenSize];
+        }
+
         if (!ActivationCodec.TryDecode(_options.WireType, frame.Payload.Span, _options.HiddenSize, _hidden.AsSpan(0, floats), out int badRow))
         {
             throw Broken($"the worker's payload for step {pending.Seq} has a wrong size or a number that is not finite (row {badRow})");
